@@ -1,0 +1,45 @@
+"""The one error tree. Each class is named by who must act on it; `api/errors.py` maps classes to HTTP and exit codes."""
+
+from __future__ import annotations
+
+
+class EvigraphError(Exception):
+    """Base of every error that Evigraph raises on purpose; its text is meant for the user."""
+
+
+class InputError(EvigraphError):
+    """The user's input is wrong: names the file, line or field.
+
+    Args:
+        reason: what is wrong, in one sentence.
+        place: file, line or field (`cases.json`, `phenotype.hpoa:17`, `present[2]`), empty if there is none.
+    """
+
+    def __init__(self, reason: str, place: str = "") -> None:
+        super().__init__(f"{place}: {reason}" if place else reason)
+        self.reason = reason
+        self.place = place
+
+
+class NotFoundError(EvigraphError):
+    """What was asked for by its id does not exist."""
+
+
+class ConflictError(EvigraphError):
+    """The request contradicts what the graph or the ledger already holds."""
+
+
+class OntologyError(EvigraphError):
+    """A class, relation or property is not in the ontology, or a claim breaks it."""
+
+
+class StoreUnavailableError(EvigraphError):
+    """The graph database cannot be reached or refuses the credentials; trying later may help."""
+
+
+class QueryTimeoutError(EvigraphError):
+    """A query ran beyond its time limit and was stopped."""
+
+
+class ConfigurationError(EvigraphError):
+    """A setting is missing or unsafe; the operator must change it."""
