@@ -1,0 +1,86 @@
+"""The dead-letter file: JSON lines, one for each record that was refused, with its place and the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import orjson
+
+from kg.errors import InputError
+
+MAX_RECORD = 2000
+"""Characters that are kept of a record's text."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """One refused record.
+
+    Attributes:
+        document: logical id.
+        file: path of the file.
+        content: SHA-256 of the file.
+        number: of the record in the document, from 1; 0 if the file as a whole could not be read.
+        place: line, member or field.
+        record: its text, cut at MAX_RECORD characters.
+    """
+
+    document: str
+    file: str
+    content: str
+    number: int
+    place: str
+    reason: str
+    record: str
+
+
+class DeadLetterFile:
+    """Appends dead letters before their batch is committed, so that none is lost if the run is killed in between.
+
+    A resumed run comes past the last, uncommitted batch again; what the file has of it is not written twice.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._known: set[tuple[str, str, int]] = set()
+        self._torn = False
+
+    def load(self) -> None:
+        """Reads which letters are there. A last line that was cut off by a kill is left, and written again whole.
+
+        Raises:
+            InputError: the file can't be read or written.
+        """
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("ab+") as file:
+                file.seek(0)
+                for line in file:
+                    try:
+                        letter = orjson.loads(line)
+                        self._known.add((letter["document"], letter["content"], letter["number"]))
+                    except (orjson.JSONDecodeError, KeyError, TypeError):
+                        pass
+                    self._torn = not line.endswith(b"\n")
+        except OSError as error:
+            raise InputError(f"dead letters can't be written: {error.strerror}", str(self.path)) from error
+
+    def append(self, letters: Iterable[DeadLetter]) -> None:
+        """Writes those that are not there yet.
+
+        Raises:
+            InputError: the file can't be written.
+        """
+        new = [x for x in letters if (x.document, x.content, x.number) not in self._known or x.number == 0]
+        if not new:
+            return
+        text = b"".join(orjson.dumps(asdict(letter), option=orjson.OPT_APPEND_NEWLINE) for letter in new)
+        try:
+            with self.path.open("ab") as file:
+                file.write(b"\n" + text if self._torn else text)
+        except OSError as error:
+            raise InputError(f"dead letters can't be written: {error.strerror}", str(self.path)) from error
+        self._torn = False
+        self._known.update((letter.document, letter.content, letter.number) for letter in new)

@@ -1,0 +1,336 @@
+"""The way from files into the graph: read → resolve → write, in batches that carry their ledger entries.
+
+A worker thread reads and resolves while the database writes; between them lies a queue of a few batches, so memory
+stays bounded. The ledger says how many records of a document are committed. Readers give the same records in the same
+order each time, so a run that was killed skips those and ends with the graph of one that never was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ingestion.dead_letters import MAX_RECORD, DeadLetter, DeadLetterFile
+from ingestion.readers.base import Document, Reader, unreadable
+from ingestion.resolve import VocabularyResolver
+from kg.errors import ConflictError, InputError, StoreUnavailableError
+from kg.model import Claim, Entity, Record, Source
+from kg.store import Batch, GraphStore, LedgerEntry
+
+BATCH_SIZE = 5000
+"""Records in one transaction."""
+
+_QUEUED_BATCHES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is; `bytes_total` is what all documents to be read have."""
+
+    document: str
+    records: int
+    bytes_read: int
+    bytes_total: int
+
+
+@dataclass(slots=True)
+class IngestionReport:
+    """What a run did.
+
+    Attributes:
+        loaded: documents read to their end.
+        skipped: documents that were there already, unchanged.
+        changed: documents that had changed: what they said before was retracted first.
+        failed_documents: documents that could not be read, or not to their end.
+        records: records read, those skipped on a resume left out.
+        entities: entities created or changed.
+        facts: facts created or changed.
+        rejected: records refused.
+        version: the graph's version afterwards.
+    """
+
+    reader: str
+    dead_letters: Path
+    loaded: int = 0
+    skipped: int = 0
+    changed: int = 0
+    failed_documents: int = 0
+    records: int = 0
+    claims: int = 0
+    entities: int = 0
+    facts: int = 0
+    rejected: int = 0
+    version: int = 0
+    seconds: float = 0.0
+    cancelled: bool = False
+
+    @property
+    def rate(self) -> float:
+        """Claims a second."""
+        return self.claims / self.seconds if self.seconds else 0.0
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything was refused or could not be read."""
+        return bool(self.rejected or self.failed_documents)
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """A document to be read, but for the records that are committed already."""
+
+    document: Document
+    skip: int
+
+
+@dataclass(slots=True)
+class _Chunk:
+    """What the worker hands over for one transaction."""
+
+    sources: list[Source] = field(default_factory=list)
+    entities: list[Entity] = field(default_factory=list)
+    claims: list[Claim] = field(default_factory=list)
+    rejected: list[DeadLetter] = field(default_factory=list)
+    ledger: dict[str, LedgerEntry] = field(default_factory=dict)
+    records: int = 0
+    failed_documents: int = 0
+    document: str = ""
+    bytes_read: int = 0
+
+    def add(self, record: Record, document: Document, number: int) -> None:
+        """Takes in one record, the document's `number`-th."""
+        self.records += 1
+        if isinstance(record, Claim):
+            self.claims.append(record)
+        elif isinstance(record, Entity):
+            self.entities.append(record)
+        elif isinstance(record, Source):
+            self.sources.append(record)
+        else:
+            place, text = record.place, record.record[:MAX_RECORD]
+            self.rejected.append(
+                DeadLetter(document.id, str(document.path), document.content, number, place, record.reason, text)
+            )
+
+    def enter(self, document: Document, entry: LedgerEntry) -> None:
+        """Notes how far the document is with this chunk."""
+        self.document = document.id
+        self.ledger[document.id] = entry
+
+    @property
+    def batch(self) -> Batch:
+        return Batch(self.sources, self.entities, self.claims, list(self.ledger.values()))
+
+
+async def ingest(
+    store: GraphStore,
+    reader: Reader,
+    path: Path | None = None,
+    *,
+    name: str | None = None,
+    dead_letters: Path,
+    batch_size: int = BATCH_SIZE,
+    progress: Callable[[Progress], None] | None = None,
+    cancel: asyncio.Event | None = None,
+) -> IngestionReport:
+    """Loads a file or folder; what is there already is skipped, what has changed is retracted and loaded anew.
+
+    Args:
+        name: stands for the root's name in document ids, so that two roots of one name can be told apart.
+        dead_letters: JSON-lines file to which refused records are appended.
+        progress: called after each committed batch.
+        cancel: when set, the run ends after the batch at work; what is committed stays, and a later run goes on.
+
+    Raises:
+        InputError: nothing to read, or a vocabulary that the records need is not loaded.
+        ConflictError: the graph holds another document under the same id.
+        StoreUnavailableError: the database went away; the same call goes on where it stopped.
+    """
+    started = time.perf_counter()
+    report = IngestionReport(reader.name, dead_letters)
+    letters = DeadLetterFile(dead_letters)
+    letters.load()
+    ledger = await store.ledger()
+    tasks = await asyncio.to_thread(_plan, reader, path, name, ledger, report, letters)
+    for task in tasks:
+        known = ledger.get(task.document.id)
+        if known is not None and not _is_same(known, task.document, reader):
+            await store.retract(task.document.id)
+            report.changed += 1
+    resolver = VocabularyResolver(store.ontology)
+    await resolver.learn(store)
+    total = sum(task.document.size for task in tasks)
+    worker = _Worker(reader, resolver, tasks, batch_size)
+    try:
+        async for chunk in worker.chunks():
+            letters.append(chunk.rejected)
+            written = await store.write(chunk.batch)
+            _count(report, chunk, written.entities, written.facts)
+            if progress is not None:
+                progress(Progress(chunk.document, report.records, chunk.bytes_read, total))
+            if cancel is not None and cancel.is_set():
+                report.cancelled = True
+                break
+    except StoreUnavailableError as error:
+        raise StoreUnavailableError(
+            f"{error}; {report.records:,} records of this run are committed, the same command goes on from there"
+        ) from error
+    finally:
+        await worker.stop()
+    report.version = await store.version()
+    report.seconds = time.perf_counter() - started
+    return report
+
+
+def _count(report: IngestionReport, chunk: _Chunk, entities: int, facts: int) -> None:
+    report.records += chunk.records
+    report.claims += len(chunk.claims)
+    report.entities += entities
+    report.facts += facts
+    report.rejected += len(chunk.rejected) - chunk.failed_documents
+    report.failed_documents += chunk.failed_documents
+    report.loaded += sum(entry.complete for entry in chunk.ledger.values())
+
+
+def _plan(
+    reader: Reader,
+    path: Path | None,
+    name: str | None,
+    ledger: dict[str, LedgerEntry],
+    report: IngestionReport,
+    letters: DeadLetterFile,
+) -> list[_Task]:
+    """What must be read, by content hash; a file that can't be read is a dead letter."""
+    tasks = []
+    for document in reader.documents(path, name):
+        try:
+            document.content  # noqa: B018 (hashed here, where a failure concerns this file alone)
+        except InputError as error:
+            letters.append([_unread(document, "", error)])
+            report.failed_documents += 1
+            continue
+        known = ledger.get(document.id)
+        if known is None:
+            tasks.append(_Task(document, 0))
+        elif _is_same(known, document, reader):
+            if known.complete:
+                report.skipped += 1
+            else:
+                tasks.append(_Task(document, known.records))
+        elif known.content != document.content and known.path != document.location:
+            raise ConflictError(
+                f"{document.id} was loaded from {known.path}, and {document.location} has other content; "
+                f"give this one another name (--name), or retract {document.id} first"
+            )
+        else:
+            tasks.append(_Task(document, 0))
+    return tasks
+
+
+def _is_same(known: LedgerEntry, document: Document, reader: Reader) -> bool:
+    return known.content == document.content and known.reader == f"{reader.name}@{reader.version}"
+
+
+def _unread(document: Document, content: str, error: InputError) -> DeadLetter:
+    return DeadLetter(document.id, str(document.path), content, 0, error.place, error.reason, "")
+
+
+class _Worker:
+    """Reads and resolves in a thread of its own, and hands over chunks through a bounded queue."""
+
+    def __init__(self, reader: Reader, resolver: VocabularyResolver, tasks: list[_Task], batch_size: int) -> None:
+        self._reader = reader
+        self._resolver = resolver
+        self._tasks = tasks
+        self._batch_size = batch_size
+        self._stopped = threading.Event()
+        self._queue: asyncio.Queue[_Chunk | Exception | None] = asyncio.Queue(_QUEUED_BATCHES)
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._run, name="ingestion-reader", daemon=True)
+
+    async def chunks(self) -> AsyncIterator[_Chunk]:
+        """Starts the thread; chunks as they come.
+
+        Raises:
+            Exception: whatever ended the thread.
+        """
+        self._thread.start()
+        while (item := await self._queue.get()) is not None:
+            if isinstance(item, Exception):
+                raise item
+            yield item
+
+    async def stop(self) -> None:
+        """Ends the thread, if it runs, and waits for it."""
+        self._stopped.set()
+        while self._thread.is_alive():
+            while not self._queue.empty():
+                self._queue.get_nowait()
+            await asyncio.sleep(0.01)
+
+    def _run(self) -> None:
+        try:
+            for chunk in self._read():
+                if not self._hand_over(chunk):
+                    return
+            self._hand_over(None)
+        except Exception as error:  # noqa: BLE001 (raised again where the chunks are awaited)
+            self._hand_over(error)
+
+    def _hand_over(self, item: _Chunk | Exception | None) -> bool:
+        """Waits for room in the queue; False once stopped."""
+        if self._stopped.is_set():
+            return False
+        asyncio.run_coroutine_threadsafe(self._queue.put(item), self._loop).result()
+        return not self._stopped.is_set()
+
+    def _read(self) -> Iterator[_Chunk]:
+        chunk = _Chunk()
+        bytes_before = 0
+        for task in self._tasks:
+            document = task.document
+            self._resolver.start_document()
+            records = self._reader.read(document)
+            number = 0
+            failure: InputError | None = None
+            while True:
+                try:
+                    record = next(records, None)
+                except InputError as error:
+                    failure = error
+                    break
+                except OSError as error:
+                    failure = unreadable(document.path, error)
+                    break
+                if record is None:
+                    break
+                number += 1
+                resolved = self._resolver.resolve(record)
+                if number <= task.skip:
+                    continue
+                chunk.add(resolved, document, number)
+                if chunk.records >= self._batch_size:
+                    chunk.bytes_read = bytes_before + min(document.bytes_read, document.size)
+                    chunk.enter(document, self._entry(document, number, complete=False))
+                    yield chunk
+                    chunk = _Chunk()
+            if failure is not None:
+                chunk.rejected.append(_unread(document, document.content, failure))
+                chunk.failed_documents += 1
+            bytes_before += document.size
+            chunk.bytes_read = bytes_before
+            committed = max(number, task.skip)
+            chunk.enter(document, self._entry(document, committed, complete=failure is None))
+            if len(chunk.ledger) >= self._batch_size:
+                yield chunk
+                chunk = _Chunk()
+        if chunk.ledger:
+            yield chunk
+
+    def _entry(self, document: Document, records: int, *, complete: bool) -> LedgerEntry:
+        reader = f"{self._reader.name}@{self._reader.version}"
+        return LedgerEntry(document.id, document.location, document.content, reader, records, complete)
