@@ -1,0 +1,1 @@
+"""The HTTP routes: each module one group; they only translate between HTTP and the service."""

@@ -1,0 +1,89 @@
+"""What commands share: settings, running against the service, printing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from api.service import Service
+    from api.settings import Settings
+
+T = TypeVar("T")
+Json = Annotated[bool, typer.Option("--json", help="Print JSON; errors are problem objects on stderr.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """Settings given before the command."""
+
+    graph: str | None = None
+    data: str | None = None
+
+
+def settings_of(context: typer.Context, **overrides: object) -> Settings:
+    """The settings of the environment and the command line.
+
+    Raises:
+        ConfigurationError: a setting makes no sense.
+    """
+    from api.settings import load_settings
+
+    given: Overrides = context.obj
+    return load_settings(graph=given.graph, data=given.data, **overrides)
+
+
+def with_service(context: typer.Context, work: Callable[[Service], Awaitable[T]]) -> T:
+    """Opens the service, does the work, closes it.
+
+    Raises:
+        EvigraphError: as the work says.
+    """
+    from api.logs import configure_logging
+    from api.service import Service
+
+    settings = settings_of(context)
+    configure_logging(settings)
+
+    async def run() -> T:
+        async with Service(settings) as service:
+            return await work(service)
+
+    return asyncio.run(run())
+
+
+def print_json(value: Any) -> None:  # noqa: ANN401 (any JSON)
+    """One JSON value on stdout."""
+    import orjson
+
+    options = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
+    typer.echo(orjson.dumps(value, option=options).decode())
+
+
+def out() -> Console:
+    """The console for results."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=True)
+
+
+def err() -> Console:
+    """The console for progress and warnings."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def table(*columns: str) -> Table:
+    """An empty table."""
+    from rich import box
+    from rich.table import Table
+
+    return Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)

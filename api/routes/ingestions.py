@@ -1,0 +1,151 @@
+"""Ingestion jobs: start by upload or path, watch, cancel."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+import shutil
+from collections.abc import AsyncIterable
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from pydantic import ValidationError
+from starlette.datastructures import UploadFile
+
+from api.auth import ROLE, UploadRoute, needs
+from api.errors import UnsupportedMediaError
+from api.jobs import Job, Jobs
+from api.keys import Role
+from api.responses import JSON
+from api.routes.parts import JobsDep, ServiceDep, guarded_router
+from api.schemas import IngestionRequest, JobAnswer, JobsAnswer
+from api.service import Service
+from ingestion.readers.base import get_reader
+from kg.errors import InputError
+
+router = guarded_router("ingestions")
+uploads = APIRouter(prefix="/v1", tags=["ingestions"], route_class=UploadRoute)
+"""The one route that takes large bodies."""
+
+_UPLOAD_SCHEMA = {
+    "type": "object",
+    "required": ["reader", "file"],
+    "properties": {
+        "reader": {"type": "string", "description": "Name of a reader."},
+        "file": {"type": "string", "format": "binary"},
+        "name": {"type": "string", "description": "Stands for the file's own name in document ids."},
+    },
+}
+_START: dict[str, Any] = {
+    ROLE: Role.WRITER.name.lower(),
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": IngestionRequest.model_json_schema()},
+            "multipart/form-data": {"schema": _UPLOAD_SCHEMA},
+        },
+    },
+}
+
+
+async def _job(ingestion_id: str, jobs: JobsDep) -> Job:
+    return jobs.get(ingestion_id)
+
+
+JobDep = Annotated[Job, Depends(_job)]
+
+
+@uploads.post("/ingestions", status_code=202, response_model=JobAnswer, openapi_extra=_START)
+async def start(request: Request, service: ServiceDep, jobs: JobsDep) -> JSON:
+    """Starts an ingestion: of an uploaded file, of a path inside an allowed folder, or of a reader's own data."""
+    jobs.check_room()
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media == "application/json":
+        job = await _start_from_path(request, service, jobs)
+    elif media == "multipart/form-data":
+        job = await _start_from_upload(request, service, jobs)
+    else:
+        raise UnsupportedMediaError("send application/json or multipart/form-data")
+    return JSON(job.view(), 202, {"Location": f"/v1/ingestions/{job.id}"})
+
+
+@router.get("/ingestions", response_model=JobsAnswer, openapi_extra=needs(Role.WRITER))
+async def ingestions(jobs: JobsDep) -> JSON:
+    """The ingestions since the server started, the newest first."""
+    return JSON({"ingestions": [job.view() for job in jobs.list()]})
+
+
+@router.get("/ingestions/{ingestion_id}", response_model=JobAnswer, openapi_extra=needs(Role.WRITER))
+async def ingestion(job: JobDep) -> JSON:
+    """How far an ingestion is, and what it did."""
+    return JSON(job.view())
+
+
+@router.get("/ingestions/{ingestion_id}/events", response_class=EventSourceResponse, openapi_extra=needs(Role.WRITER))
+async def events(job: JobDep) -> AsyncIterable[ServerSentEvent]:
+    """Server-Sent Events named by the job's state, each with the job as it then is, until it has ended."""
+    async for view in job.follow():
+        yield ServerSentEvent(event=view["state"], data=view)
+
+
+@router.delete(
+    "/ingestions/{ingestion_id}", status_code=202, response_model=JobAnswer, openapi_extra=needs(Role.WRITER)
+)
+async def cancel(job: JobDep, jobs: JobsDep) -> JSON:
+    """Cancels an ingestion after the batch at work; what is committed stays, and the same ingestion goes on later."""
+    return JSON(jobs.cancel(job.id).view(), 202)
+
+
+async def _start_from_path(request: Request, service: Service, jobs: Jobs) -> Job:
+    limit = service.settings.max_request_bytes
+    text = b""
+    async for part in request.stream():
+        text += part
+        if len(text) > limit:
+            raise HTTPException(413, f"JSON beyond {limit:,} bytes; upload files as multipart/form-data")
+    try:
+        body = IngestionRequest.model_validate_json(text)
+    except ValidationError as error:
+        items = error.errors(include_url=False, include_context=False)
+        raise RequestValidationError([{**item, "loc": ("body", *item["loc"])} for item in items]) from error
+    reader = get_reader(body.reader)
+    if body.path is None:
+        reader.documents(None)
+        return jobs.add(body.reader, None, "", body.name)
+    return jobs.add(body.reader, service.allowed_path(body.path), body.path, body.name)
+
+
+async def _start_from_upload(request: Request, service: Service, jobs: Jobs) -> Job:
+    async with request.form(max_files=1, max_fields=4, max_part_size=10_000) as form:
+        reader, file, name = form.get("reader"), form.get("file"), form.get("name")
+        if not isinstance(reader, str):
+            raise InputError("a field with the reader's name is needed", "reader")
+        if not isinstance(file, UploadFile):
+            raise InputError("a file is needed", "file")
+        if name is not None and not isinstance(name, str):
+            raise InputError("takes text, not a file", "name")
+        get_reader(reader)
+        file_name = _safe_name(file.filename or "")
+        folder = service.settings.uploads / secrets.token_hex(8)
+        await asyncio.to_thread(_store, file, folder, file_name)
+    try:
+        return jobs.add(reader, folder / file_name, file_name, name or None, upload=folder)
+    except BaseException:
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        raise
+
+
+def _store(file: UploadFile, folder: Path, name: str) -> None:
+    folder.mkdir(parents=True, mode=0o700)
+    with (folder / name).open("wb") as target:
+        shutil.copyfileobj(file.file, target, 1 << 20)
+
+
+def _safe_name(name: str) -> str:
+    """The last part of a client's file name, of harmless characters only."""
+    last = re.split(r"[/\\]", name)[-1]
+    return re.sub(r"[^\w.+-]", "_", last).lstrip(".")[-150:] or "upload"

@@ -1,0 +1,38 @@
+"""Sources, and their retraction."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Query
+
+from api.auth import needs
+from api.keys import Role
+from api.responses import JSON
+from api.routes.parts import IdPath, Limit, Offset, ServiceDep, guarded_router
+from api.schemas import RetractionAnswer, SourceAnswer, SourcesAnswer
+
+router = guarded_router("sources")
+
+
+@router.get("/sources", response_model=SourcesAnswer)
+async def sources(
+    service: ServiceDep,
+    kind: Annotated[str | None, Query(max_length=100, description="Only of this kind, e.g. `publication`.")] = None,
+    limit: Limit = 100,
+    offset: Offset = 0,
+) -> JSON:
+    """Who says something, by id."""
+    return JSON({"sources": await service.sources(kind, limit, offset)})
+
+
+@router.get("/sources/{id:path}", response_model=SourceAnswer)
+async def source(id: IdPath, service: ServiceDep) -> JSON:  # noqa: A002
+    """One source."""
+    return JSON(await service.source(id))
+
+
+@router.delete("/sources/{id:path}", response_model=RetractionAnswer, openapi_extra=needs(Role.ADMIN))
+async def retract(id: IdPath, service: ServiceDep) -> JSON:  # noqa: A002
+    """Retracts all claims of a source or document: what only it supported goes, the belief of the rest falls."""
+    return JSON(await service.retract(id))

@@ -1,0 +1,218 @@
+"""Shapes of requests and answers, for validation of the one and documentation of both."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+MAX_ID = 500
+Curie = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID, pattern=r"^[^\s:]+:\S+$")]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class CypherRequest(_Request):
+    """A reading query."""
+
+    query: Annotated[str, StringConstraints(min_length=1, max_length=20_000)] = Field(
+        examples=["MATCH (d:Disease)-[:HAS_PHENOTYPE]->(:Phenotype {id: $id}) RETURN d.id, d.name LIMIT 3"]
+    )
+    parameters: dict[str, Any] = Field({}, examples=[{"id": "HP:0001250"}])
+
+
+class IngestionRequest(_Request):
+    """What to ingest from the server's own files."""
+
+    reader: Text = Field(description="Name of a reader, see `evigraph readers`.", examples=["phenopackets"])
+    path: str | None = Field(
+        None,
+        max_length=4096,
+        description="File or folder inside one of EVIGRAPH_INGESTION_FOLDERS; none takes the reader's own data.",
+    )
+    name: Text | None = Field(None, description="Stands for the file's or folder's own name in document ids.")
+
+
+class Problem(BaseModel):
+    """An error, as RFC 9457 says."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(examples=["urn:evigraph:problem:not-found"])
+    title: str
+    status: int
+    detail: str
+    place: str | None = Field(None, description="File, line or field.")
+    errors: list[FieldError] | None = Field(None, description="What is wrong, field by field.")
+
+
+class FieldError(BaseModel):
+    """One field that does not fit."""
+
+    field: str
+    reason: str
+
+
+class Health(BaseModel):
+    """The process is alive."""
+
+    status: Literal["ok"]
+
+
+class Ready(BaseModel):
+    """The server answers questions."""
+
+    status: Literal["ready"]
+    graph_version: int
+
+
+class Description(BaseModel):
+    """What one source says of an entity."""
+
+    source: str
+    document: str
+    classes: list[str]
+    properties: dict[str, Any]
+    place: str
+
+
+class EntityAnswer(BaseModel):
+    """An entity."""
+
+    id: str
+    labels: list[str]
+    properties: dict[str, Any]
+    descriptions: list[Description]
+
+
+class Named(BaseModel):
+    """An entity in short."""
+
+    id: str
+    name: str | None
+    labels: list[str]
+
+
+class ClaimAnswer(BaseModel):
+    """One source saying one fact."""
+
+    source: str
+    document: str
+    confidence: float
+    qualifiers: dict[str, Any]
+    place: str
+
+
+class Neighbour(BaseModel):
+    """One fact about an entity."""
+
+    direction: Literal["out", "in"]
+    relation: str
+    entity: Named
+    belief: float
+    claims: list[ClaimAnswer]
+
+
+class NeighbourhoodAnswer(BaseModel):
+    """A page of the facts about an entity."""
+
+    id: str
+    facts: list[Neighbour]
+
+
+class Hit(Named):
+    """An entity that was found."""
+
+    score: float
+    match: Literal["id", "name", "synonym", "full-text"]
+
+
+class SearchAnswer(BaseModel):
+    """What was found, best first."""
+
+    results: list[Hit]
+
+
+class CypherAnswer(BaseModel):
+    """The rows of a query."""
+
+    rows: list[dict[str, Any]]
+    truncated: bool = Field(description="Whether a limit cut the rows off.")
+
+
+class SourceAnswer(BaseModel):
+    """Who says something."""
+
+    id: str
+    kind: str
+    name: str | None
+    model: str | None
+    version: str | None
+    url: str | None
+    reliability: float | None
+
+
+class SourcesAnswer(BaseModel):
+    """A page of sources."""
+
+    sources: list[SourceAnswer]
+
+
+class RetractionAnswer(BaseModel):
+    """What a retraction removed or changed."""
+
+    version: int
+    entities: int
+    facts: int
+
+
+class JobProgress(BaseModel):
+    """How far an ingestion is."""
+
+    document: str
+    records: int
+    bytes_read: int
+    bytes_total: int
+
+
+class Report(BaseModel):
+    """What an ingestion did; counts of documents, records and changes."""
+
+    reader: str
+    loaded: int
+    skipped: int
+    changed: int
+    failed_documents: int
+    records: int
+    claims: int
+    entities: int
+    facts: int
+    rejected: int
+    version: int
+    seconds: float
+    cancelled: bool
+    dead_letters: str
+
+
+class JobAnswer(BaseModel):
+    """An ingestion."""
+
+    id: str
+    reader: str
+    path: str
+    state: Literal["waiting", "running", "done", "failed", "cancelled"]
+    created: str
+    started: str | None
+    finished: str | None
+    progress: JobProgress | None
+    report: Report | None
+    problem: Problem | None
+
+
+class JobsAnswer(BaseModel):
+    """Ingestions, the newest first."""
+
+    ingestions: list[JobAnswer]

@@ -1,0 +1,161 @@
+"""The one application service: what Evigraph can do, for every face. Faces only translate."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from api.errors import ForbiddenError, NotReadyError
+from api.settings import Settings
+from ingestion.pipeline import IngestionReport, Progress, ingest
+from ingestion.readers.base import READERS, get_reader
+from kg.errors import NotFoundError
+from kg.ontology import Ontology
+from kg.store import GraphStore, Retraction, open_store
+
+log = structlog.get_logger("service")
+
+
+class Service:
+    """Everything behind the faces; open it as a context manager, or keep it ready in the background (`keep_ready`)."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._store: GraphStore | None = None
+        self._why_not_ready = "the graph is being opened"
+
+    async def __aenter__(self) -> Service:
+        await self.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def open(self) -> None:
+        """Opens the graph.
+
+        Raises:
+            StoreUnavailableError: it can't be reached.
+        """
+        settings = self.settings
+        password = settings.graph_password.get_secret_value() if settings.graph_password else None
+        ontology = await asyncio.to_thread(Ontology.load)
+        self._store = await open_store(settings.graph, ontology, user=settings.graph_user, password=password)
+
+    async def close(self) -> None:
+        """Closes the graph."""
+        if self._store is not None:
+            await self._store.close()
+            self._store = None
+
+    @property
+    def store(self) -> GraphStore:
+        """The open graph.
+
+        Raises:
+            NotReadyError: it is not open yet.
+        """
+        if self._store is None:
+            raise NotReadyError(self._why_not_ready)
+        return self._store
+
+    # ---- looking things up
+
+    async def entity(self, id_: str) -> dict[str, Any]:
+        """One entity and what each source says of it.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        found = await self.store.entity(id_)
+        if found is None:
+            raise NotFoundError(f"no entity {id_!r}")
+        return found
+
+    async def neighbourhood(self, id_: str, relations: list[str] | None, limit: int, offset: int) -> dict[str, Any]:
+        """The facts about an entity.
+
+        Raises:
+            NotFoundError: there is no such entity.
+            OntologyError: a relation is unknown.
+        """
+        await self.entity(id_)
+        facts = await self.store.neighbourhood(id_, relations=relations or None, limit=limit, offset=offset)
+        return {"id": id_, "facts": facts}
+
+    async def search(self, text: str, labels: list[str] | None = None, limit: int = 20) -> list[dict[str, Any]]:
+        """Entities by id, name, synonym or words.
+
+        Raises:
+            OntologyError: a label is unknown.
+        """
+        return await self.store.search(text, labels=labels or None, limit=limit)
+
+    async def sources(self, kind: str | None = None, limit: int = 1000, offset: int = 0) -> list[dict[str, Any]]:
+        """Who says something."""
+        return await self.store.sources(kind=kind, limit=limit, offset=offset)
+
+    async def status(self) -> dict[str, Any]:
+        """Counts, version, and which database it is."""
+        store = self.store
+        return {"graph": self.settings.graph, "store": store.dialect.name, **await store.counts()}
+
+    async def digest(self) -> str:
+        """One order-free hash of the whole content."""
+        return await self.store.digest()
+
+    # ---- changing the graph
+
+    def allowed_path(self, path: str) -> Path:
+        """A path that HTTP clients may ingest from, resolved.
+
+        Raises:
+            ForbiddenError: it is not inside an allowed folder; says the same whether or not it exists.
+        """
+        resolved = Path(path).resolve()
+        if not any(resolved.is_relative_to(folder.resolve()) for folder in self.settings.ingestion_folders):
+            raise ForbiddenError(f"{path}: not inside a folder of EVIGRAPH_INGESTION_FOLDERS; upload the file instead")
+        return resolved
+
+    async def ingest(
+        self,
+        reader: str,
+        path: Path | None = None,
+        name: str | None = None,
+        progress: Callable[[Progress], None] | None = None,
+        cancel: asyncio.Event | None = None,
+    ) -> IngestionReport:
+        """Loads a file, a folder or the reader's own data.
+
+        Raises:
+            InputError: nothing to read; the reader is unknown.
+            ConflictError: the graph holds another document under the same id.
+            StoreUnavailableError: the database went away.
+        """
+        return await ingest(
+            self.store,
+            get_reader(reader),
+            path,
+            name=name,
+            dead_letters=self.settings.dead_letters,
+            progress=progress,
+            cancel=cancel,
+        )
+
+    async def retract(self, id_: str) -> Retraction:
+        """Takes back all that a source, or a document, says.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        return await self.store.retract(id_)
+
+    @staticmethod
+    def readers() -> list[dict[str, Any]]:
+        """Name, file extensions and an example of each reader."""
+        readers = (get_reader(name) for name in sorted(READERS))
+        return [{"name": r.name, "extensions": list(r.extensions), "example": r.example} for r in readers]
