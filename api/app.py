@@ -38,15 +38,20 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        max_body_size=settings.max_request_bytes,
     )
     app.state.settings = settings
     app.state.gate = Gate(settings)
     app.state.metrics = metrics
-    for router in (operate.open_router, operate.guarded, diagnosis.router, graph.router, sources.router):
+    for router in (
+        operate.open_router,
+        operate.guarded,
+        diagnosis.router,
+        graph.router,
+        sources.router,
+        ingestions.router,
+        ingestions.uploads,
+    ):
         app.include_router(router)
-    app.include_router(ingestions.router)
-    app.include_router(ingestions.uploads, max_body_size=settings.max_upload_bytes)
     add_error_handlers(app)
     install_openapi(app)
     app.add_middleware(Observe, metrics=metrics)

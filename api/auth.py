@@ -14,8 +14,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
-from fastapi import Request, Response
+from fastapi import HTTPException, Request, Response
 from fastapi.routing import APIRoute
+from starlette.types import Message
 
 from api.errors import ForbiddenError, RequestTimeoutError, UnauthenticatedError
 from api.keys import KeyRing, Role
@@ -98,7 +99,7 @@ def _is_loopback(name: str) -> bool:
 
 
 class GuardedRoute(APIRoute):
-    """Has a time limit, and asks the gate before the body is read; needs role reader, or what `needs` says."""
+    """Asks the gate before the body is read, and limits time and body; needs role reader, or what `needs` says."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """FastAPI's handler behind the gate."""
@@ -108,28 +109,51 @@ class GuardedRoute(APIRoute):
         async def guarded(request: Request) -> Response:
             state = request.app.state
             state.gate.admit(request, role)
-            limit = self.time_limit(state.settings)
+            seconds, size = self.limits(state.settings)
             try:
-                async with asyncio.timeout(limit):
-                    return await handle(request)
+                async with asyncio.timeout(seconds):
+                    return await handle(_limited(request, size))
             except TimeoutError as error:
-                raise RequestTimeoutError(f"this took longer than {limit:g} s") from error
+                raise RequestTimeoutError(f"this took longer than {seconds:g} s") from error
 
         return guarded
 
     @staticmethod
-    def time_limit(settings: Settings) -> float:
-        """Seconds until the request is given up; a stream of events that has begun is not."""
-        return settings.request_timeout_s
+    def limits(settings: Settings) -> tuple[float, int]:
+        """(seconds, bytes): until an answer begins, and of the body."""
+        return settings.request_timeout_s, settings.max_request_bytes
 
 
 class UploadRoute(GuardedRoute):
-    """A guarded route that may take longer."""
+    """A guarded route that may take longer, and larger bodies."""
 
     @staticmethod
-    def time_limit(settings: Settings) -> float:
-        """Seconds until the request is given up."""
-        return settings.upload_timeout_s
+    def limits(settings: Settings) -> tuple[float, int]:
+        """(seconds, bytes): until an answer begins, and of the body."""
+        return settings.upload_timeout_s, settings.max_upload_bytes
+
+
+def _limited(request: Request, size: int) -> Request:
+    """The request with a body that breaks off beyond so many bytes, whether or not it says its length.
+
+    Raises:
+        HTTPException: 413, at once where the length is said, else from `receive`.
+    """
+    too_large = HTTPException(413, f"more than {size:,} bytes")
+    said = request.headers.get("content-length", "")
+    if said.isdecimal() and int(said) > size:
+        raise too_large
+    read = 0
+
+    async def receive() -> Message:
+        nonlocal read
+        message = await request.receive()
+        read += len(message.get("body", b""))
+        if read > size:
+            raise too_large
+        return message
+
+    return Request(request.scope, receive)
 
 
 def needs(role: Role) -> dict[str, Any]:

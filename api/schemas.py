@@ -137,10 +137,11 @@ class SearchAnswer(BaseModel):
 
 
 class CypherAnswer(BaseModel):
-    """The rows of a query."""
+    """The rows of a query; each has a value for each column."""
 
-    rows: list[dict[str, Any]]
-    truncated: bool = Field(description="Whether a limit cut the rows off.")
+    columns: list[str]
+    rows: list[list[Any]]
+    truncated: str | None = Field(description="Which limit cut the rows off, if one did.")
 
 
 class SourceAnswer(BaseModel):

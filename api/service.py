@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import orjson
 import structlog
 
+from api.cypher_guard import run_guarded
 from api.errors import ForbiddenError, NotReadyError
 from api.settings import Settings
 from ingestion.pipeline import IngestionReport, Progress, ingest
 from ingestion.readers.base import READERS, get_reader
-from kg.errors import NotFoundError
+from kg.errors import EvigraphError, InputError, NotFoundError
 from kg.ontology import Ontology
 from kg.store import GraphStore, Retraction, open_store
 
@@ -27,6 +30,10 @@ class Service:
         self.settings = settings
         self._store: GraphStore | None = None
         self._why_not_ready = "the graph is being opened"
+        self._version = -1
+        self._ready = asyncio.Event()
+        self._look = asyncio.Event()
+        self.on_version: Callable[[int], None] = lambda _: None
 
     async def __aenter__(self) -> Service:
         await self.open()
@@ -51,6 +58,47 @@ class Service:
         if self._store is not None:
             await self._store.close()
             self._store = None
+
+    async def keep_ready(self) -> None:
+        """Opens what is not open, and follows the changes that others make to the graph; ends when it is cancelled."""
+        while True:
+            try:
+                if self._store is None:
+                    await self.open()
+                await self._refresh()
+            except EvigraphError as error:
+                self._why_not_ready = str(error)
+                log.warning("not ready", reason=str(error))
+            self._look.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._look.wait(), self.settings.refresh_s)
+
+    def look_again(self) -> None:
+        """Looks for changes of the graph now."""
+        self._look.set()
+
+    async def wait_ready(self) -> None:
+        """Waits until questions are answered."""
+        await self._ready.wait()
+
+    def check_ready(self) -> int:
+        """The version of the graph that answers are from.
+
+        Raises:
+            NotReadyError: there are none yet.
+        """
+        if not self._ready.is_set():
+            raise NotReadyError(self._why_not_ready)
+        return self._version
+
+    async def _refresh(self) -> None:
+        """Takes in what has changed since the last look."""
+        version = await self.store.version()
+        if self._ready.is_set() and version == self._version:
+            return
+        self._version = version
+        self.on_version(version)
+        self._ready.set()
 
     @property
     def store(self) -> GraphStore:
@@ -95,9 +143,34 @@ class Service:
         """
         return await self.store.search(text, labels=labels or None, limit=limit)
 
+    async def source(self, id_: str) -> dict[str, Any]:
+        """One source.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        found = await self.store.source(id_)
+        if found is None:
+            raise NotFoundError(f"no source {id_!r}")
+        return found
+
     async def sources(self, kind: str | None = None, limit: int = 1000, offset: int = 0) -> list[dict[str, Any]]:
         """Who says something."""
         return await self.store.sources(kind=kind, limit=limit, offset=offset)
+
+    async def cypher(self, query: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Rows of a reading query.
+
+        Raises:
+            InputError: the query is refused, or wrong; a parameter is nothing that JSON has.
+            QueryTimeoutError: it took too long.
+        """
+        try:
+            orjson.dumps(parameters)
+        except TypeError as error:
+            raise InputError(str(error), "parameters") from error
+        result = await run_guarded(self.store, query, parameters)
+        return {"columns": result.columns, "rows": result.rows, "truncated": result.truncated or None}
 
     async def status(self) -> dict[str, Any]:
         """Counts, version, and which database it is."""

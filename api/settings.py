@@ -51,9 +51,6 @@ class Settings(BaseSettings):
     max_upload_bytes: int = Field(1_000_000_000, description="Largest upload for ingestion.", ge=1)
     request_timeout_s: float = Field(30.0, description="Seconds after which a request is given up.", gt=0)
     upload_timeout_s: float = Field(600.0, description="The same for an upload.", gt=0)
-    cypher_timeout_s: float = Field(5.0, description="Seconds that a Cypher query may run.", gt=0)
-    cypher_max_rows: int = Field(1_000, description="Rows that a Cypher query may return.", ge=1)
-    cypher_max_bytes: int = Field(1_000_000, description="Bytes of JSON that a Cypher query may return.", ge=1)
     max_jobs: int = Field(16, description="Ingestion jobs that may wait; they run one after the other.", ge=1)
     refresh_s: float = Field(2.0, description="Seconds between looks for changes that other processes made.", gt=0)
     ranker: Path | None = Field(

@@ -67,12 +67,12 @@ def cypher(
     if not rows:
         out().print("no rows")
         return
-    shown = table(*rows[0])
+    shown = table(*answer["columns"])
     for row in rows:
-        shown.add_row(*(v if isinstance(v, str) else orjson.dumps(v).decode() for v in row.values()))
+        shown.add_row(*(v if isinstance(v, str) else orjson.dumps(v).decode() for v in row))
     out().print(shown)
     if answer["truncated"]:
-        err().print("a limit cut the rows off; ask for fewer")
+        err().print(answer["truncated"])
 
 
 def _parameter(text: str) -> tuple[str, Any]:

@@ -96,7 +96,7 @@ def _show_letters(report: IngestionReport, before: int) -> None:
     for line in lines[:_SHOWN_LETTERS]:
         letter = orjson.loads(line)
         place = f"{letter['file']}:{letter['place']}" if letter["place"] else letter["file"]
-        console.print(f"  {place}: {letter['reason']}", markup=False)
+        console.print(f"  {place}: {letter['reason']}")
     if len(lines) > _SHOWN_LETTERS:
         console.print("  …")
 

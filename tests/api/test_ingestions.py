@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import asyncio
+import functools
+import io
+import json
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from api.settings import Settings
+from ingestion.pipeline import ingest
+from tests.api.conftest import Client, assert_problem
+from tests.api.samples import packet
+
+
+async def _upload(http: httpx.AsyncClient, name: str, content: bytes, **fields: str) -> httpx.Response:
+    return await http.post("/v1/ingestions", files={"file": (name, content)}, data={"reader": "phenopackets"} | fields)
+
+
+async def _follow(http: httpx.AsyncClient, id_: str) -> list[tuple[str, dict[str, Any]]]:
+    """(event, data) of a job until it has ended."""
+    events = []
+    async with asyncio.timeout(60), http.stream("GET", f"/v1/ingestions/{id_}/events") as response:
+        assert response.headers["content-type"].startswith("text/event-stream")
+        name = ""
+        async for line in response.aiter_lines():
+            if line.startswith("event: "):
+                name = line[7:]
+            elif line.startswith("data: "):
+                events.append((name, json.loads(line[6:])))
+    return events
+
+
+async def _graph(http: httpx.AsyncClient) -> str:
+    digest: str = await http.app.state.service.digest()  # type: ignore[attr-defined]
+    return digest
+
+
+async def test_an_upload_is_loaded_watched_and_taken_back(http: httpx.AsyncClient, settings: Settings) -> None:
+    before = await _graph(http)
+    started = await _upload(http, "../../etc/my case.json", json.dumps(packet()).encode())
+    assert started.status_code == 202, started.text
+    job = started.json()
+    assert job["path"] == "my_case.json"
+    assert started.headers["location"] == f"/v1/ingestions/{job['id']}"
+    events = await _follow(http, job["id"])
+    name, last = events[-1]
+    assert name == last["state"] == "done"
+    assert last["report"]["loaded"] == 1
+    assert last["report"]["rejected"] == 0
+    assert (await http.get(started.headers["location"])).json() == last
+    assert (await http.get("/v1/ingestions")).json()["ingestions"] == [last]
+    assert not list(settings.uploads.iterdir())
+    assert (await http.get("/v1/entities/phenopacket:case-1")).status_code == 200
+    retracted = await http.delete("/v1/sources/phenopackets:my_case.json")
+    assert retracted.status_code == 200, retracted.text
+    assert retracted.json()["entities"] > 0
+    assert await _graph(http) == before
+    assert_problem(await http.delete("/v1/sources/phenopackets:my_case.json"), 404, "not-found")
+
+
+async def test_a_damaged_upload_is_reported_and_changes_nothing(http: httpx.AsyncClient) -> None:
+    job = (await _upload(http, "broken.json", b'{"id": ')).json()
+    _, last = (await _follow(http, job["id"]))[-1]
+    assert last["report"]["rejected"] + last["report"]["failed_documents"] == 1
+    await http.delete("/v1/sources/phenopackets:broken.json")
+
+
+async def test_a_path_must_lie_in_an_allowed_folder(settings: Settings, client: Client, tmp_path: Path) -> None:
+    allowed, secret = tmp_path / "allowed", tmp_path / "secret"
+    for folder in (allowed, secret):
+        folder.mkdir()
+        (folder / "case.json").write_text(json.dumps(packet("from-path")))
+    (allowed / "link").symlink_to(secret)
+
+    async def post(http: httpx.AsyncClient, path: Path | str) -> httpx.Response:
+        return await http.post("/v1/ingestions", json={"reader": "phenopackets", "path": str(path)})
+
+    async with client(settings) as http:
+        assert_problem(await post(http, allowed), 403, "forbidden")
+    async with client(settings.model_copy(update={"ingestion_folders": (allowed,)})) as http:
+        for path in (secret, allowed / ".." / "secret", allowed / "link", "/etc/passwd", "relative", tmp_path / "none"):
+            assert_problem(await post(http, path), 403, "forbidden")
+        started = await post(http, allowed / "case.json")
+        assert started.status_code == 202
+        assert (await _follow(http, started.json()["id"]))[-1][0] == "done"
+        assert (await http.get("/v1/entities/phenopacket:from-path")).status_code == 200
+        missing = await post(http, allowed / "missing.json")
+        _, last = (await _follow(http, missing.json()["id"]))[-1]
+        assert last["state"] == "failed"
+        assert last["problem"]["type"] == "urn:evigraph:problem:input"
+        assert (await http.delete("/v1/sources/phenopackets:case.json")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "name"),
+    [
+        ({"json": {"reader": "excel"}}, 422, "input"),
+        ({"json": {"reader": "phenopackets"}}, 422, "input"),
+        ({"json": {}}, 422, "validation"),
+        ({"json": {"reader": "hpo", "folder": "x"}}, 422, "validation"),
+        ({"content": b"reader=hpo"}, 415, "unsupported-media-type"),
+        ({"content": b"{", "headers": {"Content-Type": "application/json"}}, 422, "validation"),
+        ({"content": b"x", "headers": {"Content-Type": "multipart/form-data"}}, 400, "bad-request"),
+        ({"files": {"file": ("a.json", b"{}")}}, 422, "input"),
+        ({"files": {"reader": (None, "phenopackets")}}, 422, "input"),
+        ({"files": [("file", ("a.json", b"{}")), ("file", ("b.json", b"{}"))]}, 400, "bad-request"),
+        ({"files": {"file": ("a.json", b"{}"), "reader": (None, "excel")}}, 422, "input"),
+    ],
+)
+async def test_what_makes_no_sense_starts_no_job(
+    http: httpx.AsyncClient, settings: Settings, request_: dict[str, Any], status: int, name: str
+) -> None:
+    assert_problem(await http.post("/v1/ingestions", **request_), status, name)
+    assert (await http.get("/v1/ingestions")).json() == {"ingestions": []}
+    assert not settings.uploads.exists()
+
+
+async def test_a_cancelled_ingestion_goes_on_when_asked_again(
+    http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = await _graph(http)
+    monkeypatch.setattr("api.service.ingest", functools.partial(ingest, batch_size=10))
+    content = _archive([packet(f"many-{number}") for number in range(300)])
+    first = (await _upload(http, "many.tar", content)).json()
+    async with http.stream("GET", f"/v1/ingestions/{first['id']}/events") as response:
+        async for line in response.aiter_lines():
+            if line == "event: running":
+                break
+    assert (await http.delete(f"/v1/ingestions/{first['id']}")).status_code == 202
+    _, last = (await _follow(http, first["id"]))[-1]
+    assert last["state"] == "cancelled"
+    assert last["report"]["records"] < 300 * 5
+    again = (await _upload(http, "many.tar", content)).json()
+    _, last = (await _follow(http, again["id"]))[-1]
+    assert last["state"] == "done"
+    rows = await http.post(
+        "/v1/cypher", json={"query": "MATCH (p:Patient) WHERE p.id STARTS WITH 'phenopacket:many-' RETURN count(p) AS n"}
+    )
+    assert rows.json()["rows"] == [[300]]
+    assert_problem(await http.delete(f"/v1/ingestions/{again['id']}"), 409, "conflict")
+    assert (await http.delete("/v1/sources/phenopackets:many.tar")).status_code == 200
+    assert await _graph(http) == before
+
+
+def _archive(packets: list[dict[str, object]]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for item in packets:
+            content = json.dumps(item).encode()
+            member = tarfile.TarInfo(f"{item['id']}.json")
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+async def test_unknown_jobs_are_not_found(http: httpx.AsyncClient) -> None:
+    for method, path in (("GET", ""), ("GET", "/events"), ("DELETE", "")):
+        assert_problem(await http.request(method, f"/v1/ingestions/nope{path}"), 404, "not-found")
