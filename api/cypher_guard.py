@@ -39,6 +39,7 @@ class CheckedQuery:
         parameters: names of the caller's parameters that the query uses, without `$`.
         counted: those of them that say how many results an index search gives.
         columns: names of the columns as the user wrote them, in order; empty where only the database knows them.
+        names: the user's name of each variable in the text, which the columns of `RETURN *` have.
     """
 
     text: str
@@ -46,24 +47,29 @@ class CheckedQuery:
     parameters: frozenset[str]
     counted: frozenset[str]
     columns: tuple[str, ...]
+    names: Mapping[str, str]
 
     def bind(self, parameters: Mapping[str, object]) -> dict[str, object]:
         """All parameters to send: those of the caller that the query uses, and its strings.
 
         Raises:
-            CypherRefused: one is missing, or they are too large.
+            CypherRefused: one is missing, or not JSON, or too large.
         """
         missing = sorted(self.parameters - parameters.keys())
         if missing:
             raise CypherRefused(f"no value for parameter ${missing[0]}")
         used = {name: parameters[name] for name in sorted(self.parameters)}
+        try:
+            size = len(orjson.dumps(used))
+        except orjson.JSONEncodeError as error:
+            raise CypherRefused(f"the parameters are not JSON: {error}") from error
+        if size > MAX_PARAMETER_BYTES:
+            raise CypherRefused(f"the parameters have more than {MAX_PARAMETER_BYTES:,} bytes as JSON")
         if _longest_text(used) > MAX_PARAMETER_TEXT:
             raise CypherRefused(f"a text of more than {MAX_PARAMETER_TEXT:,} characters in the parameters")
-        if len(orjson.dumps(used)) > MAX_PARAMETER_BYTES:
-            raise CypherRefused(f"the parameters have more than {MAX_PARAMETER_BYTES:,} bytes as JSON")
         for name in sorted(self.counted):
             value = used[name]
-            if not isinstance(value, int) or not 0 < value <= MAX_RESULTS:
+            if type(value) is not int or not 0 < value <= MAX_RESULTS:
                 raise CypherRefused(f"${name}, a number of results, is not between 1 and {MAX_RESULTS:,}")
         return {**used, **self.strings}
 
@@ -100,6 +106,7 @@ def check(query: str) -> CheckedQuery:
         parameters=frozenset(parser.parameters),
         counted=frozenset(parser.counted),
         columns=parser.columns or (),
+        names={sent: name for name, sent in parser.variables.items()},
     )
 
 
@@ -126,7 +133,7 @@ async def _collect(store: ReadStore, checked: CheckedQuery, bound: Mapping[str, 
     records = store.read(checked.text, bound, SERVER_TIMEOUT_S)
     try:
         async for record in records:
-            columns = columns or tuple(record)
+            columns = columns or tuple(checked.names.get(key, key) for key in record)
             if len(rows) == MAX_ROWS:
                 return GuardedResult(columns, rows, f"cut after {MAX_ROWS:,} rows")
             row = [to_json(value) for value in record.values()]

@@ -13,7 +13,6 @@ item         = expression [ AS name ]
 from __future__ import annotations
 
 from api.cypher.calls import Argument
-from api.cypher.cursor import quoted
 from api.cypher.expressions import MAX_GROWTH_OF_MATCHED, Expressions
 from api.cypher.tokens import Kind
 from api.cypher.vocabulary import PROCEDURES
@@ -22,6 +21,7 @@ MAX_ROWS = 1_000
 """Rows that a query returns."""
 
 MAX_CLAUSES = 64
+MAX_COLUMNS = 200
 MAX_RESULTS = 1_000
 """Results that an index search may be asked for."""
 
@@ -111,7 +111,7 @@ class Clauses(Expressions):
         self.expect_word("AS")
         name = self.variable()
         self.growth = {**self.growth, name: 1 if counts else source.growth}
-        return f"UNWIND {source.text} AS {quoted(name)}"
+        return f"UNWIND {source.text} AS {self.sent(name)}"
 
     def _body(self, *, top: bool, returns: bool) -> str:
         text = "DISTINCT " if self.accept_word("DISTINCT") else ""
@@ -124,20 +124,22 @@ class Clauses(Expressions):
             growth.update(self.growth)
         while not star or self.accept(","):
             star = True
+            if len(items) >= MAX_COLUMNS:
+                self.refuse(f"more than {MAX_COLUMNS} columns")
             start = self.token.start
             plain = self.is_variable()
             value = self.expression()
             end = self.tokens[self.at - 1].end
             column = self.source[start:end]
             if self.accept_word("AS"):
-                name = self.tokens[self.at].value
-                items.append(f"{value.text} AS {self.key('a name')}")
+                name = self.name("a name")
+                items.append(f"{value.text} AS {self.sent(name)}")
             elif plain and self.tokens[self.at - 1].start == start:
                 name = self.tokens[self.at - 1].value
                 items.append(value.text)
             elif top:
                 name = " ".join(column.split())
-                items.append(f"{value.text} AS {quoted(f'column {len(items) + 1}')}")
+                items.append(f"{value.text} AS c{len(items) + 1}")
             else:
                 name = ""
                 items.append(value.text)
@@ -206,11 +208,14 @@ class Clauses(Expressions):
         if not self.accept_word("YIELD"):
             return text
         if alone and self.accept("*"):
-            return f"{text} YIELD *"
+            return text
         items: list[str] = []
         while not items or self.accept(","):
-            item = self.key("the name of a result")
-            items.append(f"{item} AS {quoted(self.variable())}" if self.accept_word("AS") else item)
+            item = self.name("the name of a result")
+            if item not in procedure.results:
+                self.refuse(f"{procedure.name} gives {', '.join(procedure.results)}, not {item}", start)
+            variable = self.variable() if self.accept_word("AS") else item
+            items.append(f"{item} AS {self.sent(variable)}")
         return f"{text} YIELD {', '.join(items)}{self._where()}"
 
     def _check_counted(self, argument: Argument) -> None:

@@ -16,6 +16,7 @@ STRING_PREFIX = "__s"
 """Names of the parameters that stand for the query's strings; the caller's own names can't start with it."""
 
 _PARAMETER = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}|_[A-Za-z0-9][A-Za-z0-9_]{0,62}")
+_PLAIN = re.compile(r"[A-Za-z0-9_]+", re.ASCII)
 _OPEN, _CLOSE = "([{", ")]}"
 
 
@@ -39,6 +40,8 @@ class Cursor:
         self.at = 0
         self.strings: dict[str, str] = {}
         self.parameters: set[str] = set()
+        self.variables: dict[str, str] = {}
+        """Variables of the user → as they are sent."""
         self._closing = self._match_brackets()
 
     @property
@@ -105,12 +108,21 @@ class Cursor:
         self.at += 1
         return self.tokens[self.at - 1].value
 
-    def key(self, what: str) -> str:
-        """Reads a property key, label, type or alias, which may be any word; gives it in backticks."""
+    def name(self, what: str) -> str:
+        """Reads a name in a place where it may be any word; gives it without backticks."""
         if self.token.kind not in (Kind.WORD, Kind.QUOTED):
             self.unexpected(what)
         self.at += 1
-        return quoted(self.tokens[self.at - 1].value)
+        return self.tokens[self.at - 1].value
+
+    def key(self, what: str) -> str:
+        """Reads a property key, label or type; gives it in backticks, so that it can't be read as a keyword."""
+        return quoted(self.name(what))
+
+    def sent(self, variable: str) -> str:
+        """The variable as it is sent: with a prefix that no keyword has (ArcadeDB loses some that are in backticks)."""
+        plain = _PLAIN.fullmatch(variable) is not None
+        return self.variables.setdefault(variable, f"v_{variable}" if plain else f"u{len(self.variables)}")
 
     def integer(self, what: str) -> int:
         """Reads an unsigned integer."""
@@ -159,5 +171,5 @@ class Cursor:
 
 
 def quoted(name: str) -> str:
-    """A name as it is sent: always in backticks, so that no name can be read as a keyword."""
+    """A name in backticks; those that are read have none inside."""
     return f"`{name}`"

@@ -12,18 +12,19 @@ structure which the user wrote.
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 
 from api.cypher.calls import Argument, check_pattern, check_range, replacement_growth
 from api.cypher.cursor import Part, quoted
 from api.cypher.patterns import Patterns
 from api.cypher.tokens import Kind
-from api.cypher.vocabulary import FUNCTIONS, QUANTIFIERS
+from api.cypher.vocabulary import FUNCTIONS, QUANTIFIERS, RESERVED
 
-MAX_GROWTH = 10_000
-"""Bound of `Part.growth`: with parameters of at most 10,000 characters a value stays below 100 MB."""
+MAX_GROWTH = 50_000
+"""Bound of `Part.growth`: what is made of parameters or of the query's own strings stays below some 20 MB."""
 
-MAX_GROWTH_OF_MATCHED = 10
+MAX_GROWTH_OF_MATCHED = 100
 """The same where the query has a regular expression, whose time grows with the square of the text."""
 
 MAX_OPERATORS = 200
@@ -32,9 +33,14 @@ MAX_OPERATORS = 200
 MAX_LOOPS = 2
 """Comprehensions, quantifiers and reduces inside one another: the database can't stop them between two rows."""
 
+MAX_WORK = 1_000
+"""Product of the growths of the lists of loops inside one another."""
+
 MAX_CASES = 16
-_COLLECTED = 10
-"""Growth of what was collected: a list of rows, counted so that only a few can be built from one another."""
+
+_BULK = 32
+"""Growth of a parameter and of what was collected, as both may be long: a loop over one inside a loop over another is
+more than `MAX_WORK`, and what is collected can be collected again only three times."""
 
 _ARITHMETIC = ("+", "-", "*", "/", "%", "^", "||")
 _COMPARISONS = ("=", "<>", "<", ">", "<=", ">=", "=~")
@@ -52,7 +58,8 @@ class Expressions(Patterns):
         self.growth: dict[str, int] = {}
         """Growth of the variables that are not just 1."""
         self.largest = 1
-        self.loops = 0
+        self.loops: list[int] = []
+        """Growths of the lists of the loops that we are in."""
         self.reduces = 0
         self.cases = 0
         self.matched = False
@@ -65,12 +72,13 @@ class Expressions(Patterns):
         """Reads an expression; `bar` is False where a '|' ends it, rather than going on in a label expression."""
         start = self.token
         texts: list[str] = []
-        growth, operators, comparing = 0, 0, False
+        growth, peak, operators, comparing = 0, 0, 0, False
         while True:
             comparing |= self._signs(texts)
             part = self._operand(bar=bar)
             texts.append(part.text)
             growth += part.growth
+            peak = max(peak, growth)
             while self.accept_word("IS"):
                 comparing = True
                 texts.append("IS NOT NULL" if self.accept_word("NOT") else "IS NULL")
@@ -81,14 +89,14 @@ class Expressions(Patterns):
             operators += 1
             if operators > MAX_OPERATORS:
                 self.refuse(f"more than {MAX_OPERATORS} operators in one expression")
-            comparing |= operator not in _ARITHMETIC
+            if operator not in _ARITHMETIC:
+                comparing, growth = True, 0
             texts.append(operator)
-        growth = 1 if comparing else growth
         if not self.reduces:
-            if growth > MAX_GROWTH:
+            if peak > MAX_GROWTH:
                 self.refuse("the value can grow too large (concatenation, ranges or loops inside one another)", start)
-            self.largest = max(self.largest, growth)
-        return Part(" ".join(texts), growth)
+            self.largest = max(self.largest, peak)
+        return Part(" ".join(texts), 1 if comparing else growth)
 
     def map(self) -> Part:
         """Reads a map literal."""
@@ -151,7 +159,7 @@ class Expressions(Patterns):
     def _atom(self, *, bar: bool) -> Part:
         token = self.token
         if token.kind is Kind.STRING:
-            return Part(self.string())
+            return Part(self.string(), 1 + len(token.value) // 100)
         if token.kind in (Kind.INTEGER, Kind.FLOAT):
             self.at += 1
             return Part(token.value)
@@ -168,7 +176,7 @@ class Expressions(Patterns):
                 self.expect("{")
                 text = self.subquery(token.upper)
                 self.expect("}")
-                return Part(f"{token.upper} {{ {text} }}", _COLLECTED if token.upper == "COLLECT" else 1)
+                return Part(f"{token.upper} {{ {text} }}", _BULK if token.upper == "COLLECT" else 1)
             if self.at_shortest_path():
                 return Part(self.shortest_path())
             if self.is_symbol("(", distance=1) or self._at_namespace():
@@ -177,7 +185,7 @@ class Expressions(Patterns):
 
     def _bracketed(self) -> Part:
         if self.accept("$"):
-            return Part(self.parameter())
+            return Part(self.parameter(), _BULK)
         if self.is_symbol("{"):
             return self.map()
         if self.is_symbol("["):
@@ -195,7 +203,7 @@ class Expressions(Patterns):
         if not self.is_variable():
             self.unexpected("an expression")
         name = self.variable()
-        text, growth = quoted(name), self.growth.get(name, 1)
+        text, growth = self.sent(name), self.growth.get(name, 1)
         if self.is_symbol("{"):
             return self._projection(text, growth)
         if self.accept(":"):
@@ -218,7 +226,7 @@ class Expressions(Patterns):
                 growth += value.growth
             else:
                 name = self.variable()
-                entries.append(quoted(name))
+                entries.append(f"{quoted(name)}: {self.sent(name)}")
                 growth += self.growth.get(name, 1)
         return Part(f"{text} {{{', '.join(entries)}}}", growth)
 
@@ -229,7 +237,7 @@ class Expressions(Patterns):
             where = f" WHERE {self.expression(bar=False).text}" if self.accept_word("WHERE") else ""
             body = self.expression() if self.accept("|") else Part("")
             self._loop_end("]")
-            text = f"[{quoted(name)} IN {source.text}{where}{f' | {body.text}' if body.text else ''}]"
+            text = f"[{self.sent(name)} IN {source.text}{where}{f' | {body.text}' if body.text else ''}]"
             return Part(text, source.growth * body.growth)
         if self._at_pattern_comprehension():
             return self._pattern_comprehension()
@@ -257,14 +265,14 @@ class Expressions(Patterns):
         self.expect("[")
         variable = ""
         if self.is_variable():
-            variable = f"{quoted(self.variable())} = "
+            variable = f"{self.sent(self.variable())} = "
             self.expect("=")
         path = self.path()
         where = f" WHERE {self.expression(bar=False).text}" if self.accept_word("WHERE") else ""
         self.expect("|")
         body = self.expression()
         self.expect("]")
-        return Part(f"[{variable}{path}{where} | {body.text}]", _COLLECTED * body.growth)
+        return Part(f"[{variable}{path}{where} | {body.text}]", _BULK * body.growth)
 
     def _case(self) -> Part:
         self.cases += 1
@@ -315,6 +323,9 @@ class Expressions(Patterns):
             return self._old_exists()
         canonical = FUNCTIONS.get(name.lower())
         if canonical is None:
+            if start.upper in RESERVED:
+                self.at -= 1
+                self.unexpected("an expression")
             self.refuse(f"{name}() is not among the functions that may be called", start)
         self.expect("(")
         if canonical == "count" and self.accept("*", ")"):
@@ -328,7 +339,7 @@ class Expressions(Patterns):
         elif canonical == "replace":
             growth *= replacement_growth(self, start, arguments)
         elif canonical == "collect":
-            growth *= _COLLECTED
+            growth *= _BULK
         return Part(text, growth)
 
     def arguments(self) -> list[Argument]:
@@ -351,27 +362,27 @@ class Expressions(Patterns):
         return Part(f"EXISTS {{ {path} }}")
 
     def _loop_head(self) -> tuple[str, Part]:
-        self.loops += 1
-        if self.loops > MAX_LOOPS:
+        start = self.token
+        if len(self.loops) == MAX_LOOPS:
             self.refuse(f"comprehensions, quantifiers and reduces more than {MAX_LOOPS} deep; use UNWIND")
         name = self.variable()
         self.expect_word("IN")
-        # The list itself is read outside the loop: `[x IN [y IN ys | f(y)] | g(x)]` is two loops one after the other.
-        self.loops -= 1
         source = self.expression(bar=False)
-        self.loops += 1
+        self.loops.append(source.growth)
+        if len(self.loops) > 1 and math.prod(self.loops) > MAX_WORK:
+            self.refuse("a loop over a long list inside another such loop; use UNWIND", start)
         return name, source
 
     def _loop_end(self, symbol: str) -> None:
         self.expect(symbol)
-        self.loops -= 1
+        self.loops.pop()
 
     def _quantifier_call(self, name: str) -> Part:
         self.expect("(")
         variable, source = self._loop_head()
         where = f" WHERE {self.expression().text}" if self.accept_word("WHERE") else ""
         self._loop_end(")")
-        return Part(f"{name}({quoted(variable)} IN {source.text}{where})")
+        return Part(f"{name}({self.sent(variable)} IN {source.text}{where})")
 
     def _reduce(self) -> Part:
         start = self.token
@@ -395,6 +406,6 @@ class Expressions(Patterns):
             self.refuse(
                 f"reduce uses {accumulator!r} more than once in its new value, which can double each time", start
             )
-        text = f"reduce({quoted(accumulator)} = {first.text}, {quoted(variable)} IN {source.text} | {step.text})"
-        # Each step copies what is there already: the work, and so the growth, is that of the list squared.
-        return Part(text, first.growth + source.growth**2 * max(rest, 1))
+        text = f"reduce({self.sent(accumulator)} = {first.text}, {self.sent(variable)} IN {source.text} | {step.text})"
+        # Each step copies what is there already, so that reducing a long list is counted as two loops over it.
+        return Part(text, first.growth + source.growth * min(source.growth, _BULK) * max(rest, 1))

@@ -14,18 +14,25 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-from api.cypher.cursor import Cursor, Part, quoted
+from api.cypher.cursor import Cursor, Part
 from api.cypher.tokens import Kind
 
 MAX_LENGTH = 4
 """Relationships that one variable-length step may span: the number of paths grows with the power of it."""
 
-MAX_STEPS = 32
-"""Relationships written out in one path, and operators in one label expression."""
+MAX_NODES = 64
+"""Nodes in all patterns of a query: the time of planning grows faster than their number, and nothing stops it."""
+
+MAX_LABELS = 64
+"""Labels in one label expression."""
 
 
 class Patterns(Cursor):
     """Reads patterns."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.nodes = 0
 
     @abstractmethod
     def expression(self, *, bar: bool = True) -> Part:
@@ -46,7 +53,7 @@ class Patterns(Cursor):
         """Reads one pattern, with the variable of its path if it has one."""
         start = ""
         if self.is_variable() and self.is_symbol("=", distance=1):
-            start = f"{quoted(self.variable())} = "
+            start = f"{self.sent(self.variable())} = "
             self.expect("=")
         if self.at_shortest_path():
             return start + self.shortest_path()
@@ -71,8 +78,6 @@ class Patterns(Cursor):
         """Reads nodes and the relations between them."""
         texts = [self._node()]
         while self.is_symbol("-") or (self.is_symbol("<") and self.is_symbol("-", distance=1)):
-            if len(texts) > 2 * MAX_STEPS:
-                self.refuse(f"a path of more than {MAX_STEPS} relationships")
             texts += [self._relation(), self._node()]
         if self.is_symbol("(", "{", "+", "*"):
             self.refuse("a quantified path; bound one relationship instead, as in -[:IS_A*1..4]->")
@@ -90,8 +95,8 @@ class Patterns(Cursor):
         """Reads a label expression after its colon; `bar` is False where a '|' ends it."""
         texts = [self._label()]
         while self.is_symbol("&", ":") or (bar and self.is_symbol("|")):
-            if len(texts) > 2 * MAX_STEPS:
-                self.refuse(f"more than {MAX_STEPS} labels in one expression")
+            if len(texts) > 2 * MAX_LABELS:
+                self.refuse(f"more than {MAX_LABELS} labels in one expression")
             symbol = self.token.value
             self.at += 1
             if symbol == "|":
@@ -115,6 +120,9 @@ class Patterns(Cursor):
         return self.key("a label or type")
 
     def _node(self) -> str:
+        self.nodes += 1
+        if self.nodes > MAX_NODES:
+            self.refuse(f"more than {MAX_NODES} nodes in the patterns of one query")
         if self.is_symbol("(") and (self.is_symbol("(", distance=1) or self.is_symbol("=", distance=2)):
             self.refuse("a path in brackets; only nodes stand in round brackets here")
         self.expect("(")
@@ -136,7 +144,7 @@ class Patterns(Cursor):
     def _filling(self, *, length: bool) -> str:
         texts = []
         if self.is_variable():
-            texts.append(quoted(self.variable()))
+            texts.append(self.sent(self.variable()))
         if self.accept(":"):
             texts.append(f":{self.labels()}")
         if length and self.accept("*"):

@@ -65,11 +65,12 @@ QUANTIFIERS = ("ALL", "ANY", "NONE", "SINGLE")
 
 
 class Procedure(NamedTuple):
-    """A procedure that may be called: its name as sent, and how many arguments it takes."""
+    """A procedure that may be called: its name as sent, the columns it gives, and how many arguments it takes."""
 
     name: str
-    least: int
-    most: int
+    results: tuple[str, ...]
+    least: int = 0
+    most: int = 0
     counted: int | None = None
     """Which argument says how many results there shall be, if one does."""
 
@@ -77,14 +78,14 @@ class Procedure(NamedTuple):
 PROCEDURES = {
     procedure.name.lower(): procedure
     for procedure in (
-        Procedure("db.labels", 0, 0),
-        Procedure("db.relationshipTypes", 0, 0),
-        Procedure("db.propertyKeys", 0, 0),
-        Procedure("db.schema.visualization", 0, 0),
-        Procedure("db.index.fulltext.queryNodes", 2, 3),
-        Procedure("db.index.fulltext.queryRelationships", 2, 3),
-        Procedure("db.index.vector.queryNodes", 3, 3, counted=1),
-        Procedure("db.index.vector.queryRelationships", 3, 3, counted=1),
+        Procedure("db.labels", ("label",)),
+        Procedure("db.relationshipTypes", ("relationshipType",)),
+        Procedure("db.propertyKeys", ("propertyKey",)),
+        Procedure("db.schema.visualization", ("nodes", "relationships")),
+        Procedure("db.index.fulltext.queryNodes", ("node", "score"), 2, 3),
+        Procedure("db.index.fulltext.queryRelationships", ("relationship", "score"), 2, 3),
+        Procedure("db.index.vector.queryNodes", ("node", "score"), 3, 3, counted=1),
+        Procedure("db.index.vector.queryRelationships", ("relationship", "score"), 3, 3, counted=1),
     )
 }
 """Lower-case name → procedure. All are built in and of mode READ, and touch at most an index or the counts store."""
