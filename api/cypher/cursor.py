@@ -147,9 +147,9 @@ class Cursor:
         self.at += 1
         return f"${name}"
 
-    def closing(self, distance: int = 0) -> int:
-        """Index of the bracket that closes the one which is next (or `distance` further)."""
-        return self._closing[self.at + distance]
+    def closing(self) -> int:
+        """Index of the bracket that closes the one which is next."""
+        return self._closing[self.at]
 
     def _match_brackets(self) -> dict[int, int]:
         closing: dict[int, int] = {}

@@ -8,6 +8,7 @@ import datetime
 import re
 import time
 from collections.abc import AsyncIterator, Mapping
+from pathlib import Path as FilePath
 from typing import Any
 
 import pytest
@@ -140,6 +141,16 @@ def test_inner_limits_are_kept() -> None:
     text = check("MATCH (n) WITH n LIMIT 5000 RETURN COLLECT { MATCH (m) RETURN m LIMIT 9000 } AS x").text
     assert "WITH v_n LIMIT 5000" in text
     assert "RETURN v_m LIMIT 9000 }" in text
+
+
+def test_the_documentation_names_every_function_and_procedure_and_its_queries_pass() -> None:
+    text = (FilePath(__file__).parents[2] / "docs" / "read-cypher.md").read_text(encoding="utf-8")
+    for name in [*FUNCTIONS.values(), *(procedure.name for procedure in PROCEDURES.values())]:
+        assert f"`{name}`" in text
+    queries = re.findall(r"```cypher\n(.*?)```", text, re.DOTALL)
+    assert len(queries) >= 3
+    for query in queries:
+        check(query)
 
 
 # ---- limits of size and time ---------------------------------------------------------------------------------------
