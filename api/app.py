@@ -16,11 +16,11 @@ from api.logs import configure_logging
 from api.metrics import Metrics
 from api.middleware import Observe
 from api.openapi import install_openapi
+from api.outcome import Outcome
 from api.responses import add_error_handlers
 from api.routes import diagnosis, graph, ingestions, operate, sources
 from api.service import Service
 from api.settings import Settings, load_settings
-from ingestion.pipeline import IngestionReport
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -80,10 +80,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service = Service(settings)
     service.on_version = metrics.graph_version.set
 
-    async def run(job: Job) -> IngestionReport:
-        report = await service.ingest(job.reader, job.path, job.name, job.report_progress, job.cancel)
+    async def run(job: Job) -> Outcome:
+        outcome = await service.ingest(job.reader, job.path, job.name, job.report_progress, job.cancel)
         service.look_again()
-        return report
+        return outcome
 
     def count(states: dict[str, int]) -> None:
         for state, number in states.items():

@@ -19,7 +19,8 @@ from typing import Any
 import structlog
 
 from api.errors import BusyError, problem_of
-from ingestion.pipeline import IngestionReport, Progress
+from api.outcome import Outcome
+from ingestion.pipeline import Progress
 from kg.errors import ConflictError, EvigraphError, NotFoundError
 
 KEPT = 200
@@ -31,7 +32,7 @@ STATES = ("waiting", "running", *_FINISHED)
 
 log = structlog.get_logger("jobs")
 
-Run = Callable[["Job"], Awaitable[IngestionReport]]
+Run = Callable[["Job"], Awaitable[Outcome]]
 """Does a job's work: calls `job.report_progress` on its way, ends early when `job.cancel` is set."""
 
 
@@ -56,14 +57,14 @@ class Job:
     started: str = ""
     finished: str = ""
     progress: Progress | None = None
-    report: IngestionReport | None = None
+    outcome: Outcome | None = None
     problem: dict[str, Any] | None = None
     cancel: asyncio.Event = field(default_factory=asyncio.Event)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def view(self) -> dict[str, Any]:
         """What clients see."""
-        progress, report = self.progress, self.report
+        progress = self.progress
         return {
             "id": self.id,
             "reader": self.reader,
@@ -80,7 +81,7 @@ class Job:
             }
             if progress
             else None,
-            "report": report_view(report) if report else None,
+            "report": self.outcome.view() if self.outcome else None,
             "problem": self.problem,
         }
 
@@ -110,20 +111,6 @@ class Job:
     def _wake(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
-
-
-def report_view(report: IngestionReport) -> dict[str, Any]:
-    """A report as JSON."""
-    names = ("loaded", "skipped", "changed", "failed_documents", "records", "claims", "entities", "facts", "rejected")
-    counts = {name: getattr(report, name) for name in names}
-    return {
-        "reader": report.reader,
-        **counts,
-        "version": report.version,
-        "seconds": round(report.seconds, 3),
-        "cancelled": report.cancelled,
-        "dead_letters": str(report.dead_letters),
-    }
 
 
 class Jobs:
@@ -234,7 +221,7 @@ class Jobs:
     async def _perform(self, job: Job) -> None:
         log.info("ingestion starts", job=job.id, reader=job.reader)
         try:
-            job.report = await self._run(job)
+            job.outcome = await self._run(job)
         except EvigraphError as error:
             job.problem = problem_of(error)
             self._end(job, "failed")
@@ -246,7 +233,7 @@ class Jobs:
             self._end(job, "cancelled")
             raise
         else:
-            self._end(job, "cancelled" if job.report.cancelled else "done")
+            self._end(job, "cancelled" if job.outcome.report.cancelled else "done")
         log.info("ingestion ended", job=job.id, state=job.state)
 
     def _end(self, job: Job, state: str) -> None:

@@ -195,7 +195,15 @@ class Report(BaseModel):
     version: int
     seconds: float
     cancelled: bool
-    dead_letters: str
+    refused: list[Refused] = Field(description="The first refused records; the server's dead-letter file has all.")
+
+
+class Refused(BaseModel):
+    """One record that was refused."""
+
+    document: str
+    place: str
+    reason: str
 
 
 class JobAnswer(BaseModel):

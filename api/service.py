@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import orjson
 import structlog
+from kg.store import GraphStore, Retraction, open_store
 
 from api.cypher_guard import run_guarded
 from api.errors import ForbiddenError, NotReadyError
+from api.outcome import Outcome, outcome, size
 from api.settings import Settings
-from ingestion.pipeline import IngestionReport, Progress, ingest
+from ingestion.pipeline import Progress, ingest
 from ingestion.readers.base import READERS, get_reader
 from kg.errors import EvigraphError, InputError, NotFoundError
 from kg.ontology import Ontology
-from kg.store import GraphStore, Retraction, open_store
+from kg.rdf import export_rdf
 
 log = structlog.get_logger("service")
 
@@ -181,6 +184,17 @@ class Service:
         """One order-free hash of the whole content."""
         return await self.store.digest()
 
+    async def export_rdf(self, file: Path) -> dict[str, Any]:
+        """Writes the graph as Turtle (`.ttl`) or N-Quads (`.nq`); returns the counts of what it wrote.
+
+        Raises:
+            InputError: the extension is neither, or the file can't be written.
+        """
+        try:
+            return asdict(await export_rdf(self.store, file))
+        except OSError as error:
+            raise InputError(f"can't be written: {error.strerror}", str(file)) from error
+
     # ---- changing the graph
 
     def allowed_path(self, path: str) -> Path:
@@ -201,7 +215,7 @@ class Service:
         name: str | None = None,
         progress: Callable[[Progress], None] | None = None,
         cancel: asyncio.Event | None = None,
-    ) -> IngestionReport:
+    ) -> Outcome:
         """Loads a file, a folder or the reader's own data.
 
         Raises:
@@ -209,15 +223,18 @@ class Service:
             ConflictError: the graph holds another document under the same id.
             StoreUnavailableError: the database went away.
         """
-        return await ingest(
+        letters = self.settings.dead_letters
+        before = size(letters)
+        report = await ingest(
             self.store,
             get_reader(reader),
             path,
             name=name,
-            dead_letters=self.settings.dead_letters,
+            dead_letters=letters,
             progress=progress,
             cancel=cancel,
         )
+        return outcome(report, before)
 
     async def retract(self, id_: str) -> Retraction:
         """Takes back all that a source, or a document, says.

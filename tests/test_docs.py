@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import textwrap
@@ -92,9 +91,7 @@ def test_snippets_run(page: Path, place: Place) -> None:
 
 
 def _run(snippet: Snippet, place: Place, command: list[str]) -> None:
-    done = subprocess.run(
-        command, cwd=place.folder, env=place.environment, capture_output=True, text=True, timeout=300
-    )
+    done = subprocess.run(command, cwd=place.folder, env=place.environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, f"{snippet.page.name}:{snippet.line}\n{snippet.text}\n{done.stdout}\n{done.stderr}"
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import orjson
 import typer
 
 from api.cli.common import Json, err, out, print_json, table, with_service
@@ -13,10 +12,10 @@ from api.errors import EXIT_PARTIAL
 from kg.errors import InputError
 
 if TYPE_CHECKING:
+    from api.outcome import Outcome
     from api.service import Service
-    from ingestion.pipeline import IngestionReport
 
-_SHOWN_LETTERS = 5
+_SHOWN = 5
 
 
 def register(app: typer.Typer) -> None:
@@ -38,33 +37,31 @@ def ingest(
     if name is not None and paths and len(paths) > 1:
         raise InputError("takes one path at a time", "--name")
 
-    async def work(service: Service) -> list[IngestionReport]:
+    async def work(service: Service) -> list[Outcome]:
         from ingestion.progress import show_progress
 
-        reports = []
-        for path in paths or [None]:
-            before = _size(service.settings.dead_letters)
+        outcomes = []
+        wanted: list[Path | None] = [*(paths or [None])]
+        for path in wanted:
             with show_progress(err()) as show:
-                report = await service.ingest(reader, path, name, show)
-            reports.append(report)
-            if report.failed:
-                _show_letters(report, before)
-        return reports
+                outcome = await service.ingest(reader, path, name, show)
+            outcomes.append(outcome)
+            _warn(outcome)
+        return outcomes
 
-    reports = with_service(context, work)
+    outcomes = with_service(context, work)
     if json:
-        from api.jobs import report_view
-
-        views = [report_view(report) for report in reports]
+        views = [outcome.view() for outcome in outcomes]
         print_json(views if len(views) > 1 else views[0])
     else:
-        for report in reports:
-            out().print(_summary(report))
-    if any(report.failed for report in reports):
+        for outcome in outcomes:
+            out().print(_summary(outcome))
+    if any(outcome.report.failed for outcome in outcomes):
         raise typer.Exit(EXIT_PARTIAL)
 
 
-def _summary(report: IngestionReport) -> str:
+def _summary(outcome: Outcome) -> str:
+    report = outcome.report
     parts = [
         f"{report.loaded:,} documents loaded",
         f"{report.skipped:,} there already",
@@ -76,28 +73,18 @@ def _summary(report: IngestionReport) -> str:
     return f"{report.reader}: {', '.join(parts)}"
 
 
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
-
-
-def _show_letters(report: IngestionReport, before: int) -> None:
-    """The first of the records that this run refused."""
+def _warn(outcome: Outcome) -> None:
+    report = outcome.report
+    if not report.failed:
+        return
     console = err()
     console.print(
         f"{report.rejected:,} records refused, {report.failed_documents:,} documents not read to their end; "
         f"all of them are in {report.dead_letters}"
     )
-    with report.dead_letters.open("rb") as file:
-        file.seek(before)
-        lines = [line for line in file.read(1 << 20).splitlines() if line]
-    for line in lines[:_SHOWN_LETTERS]:
-        letter = orjson.loads(line)
-        place = f"{letter['file']}:{letter['place']}" if letter["place"] else letter["file"]
-        console.print(f"  {place}: {letter['reason']}")
-    if len(lines) > _SHOWN_LETTERS:
+    for document, place, reason in outcome.refused[:_SHOWN]:
+        console.print(f"  {document}{f':{place}' if place else ''}: {reason}")
+    if len(outcome.refused) > _SHOWN:
         console.print("  …")
 
 

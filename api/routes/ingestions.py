@@ -120,7 +120,7 @@ async def _start_from_path(request: Request, service: Service, jobs: Jobs) -> Jo
 
 
 async def _start_from_upload(request: Request, service: Service, jobs: Jobs) -> Job:
-    async with request.form(max_files=1, max_fields=4, max_part_size=10_000) as form:
+    async with request.form(max_files=1, max_fields=20, max_part_size=10_000) as form:
         reader, file, name = form.get("reader"), form.get("file"), form.get("name")
         if not isinstance(reader, str):
             raise InputError("a field with the reader's name is needed", "reader")

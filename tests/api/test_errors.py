@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import api.errors
 import kg.errors
 from api.errors import EXIT_PARTIAL, HTTP_KINDS, KINDS, kind_of, problem_of
 from kg.errors import EvigraphError, InputError, NotFoundError
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 def _subclasses(base: type[EvigraphError]) -> Iterator[type[EvigraphError]]:
@@ -29,10 +32,10 @@ def test_exit_codes_and_types_tell_errors_apart() -> None:
 
 
 def test_a_subclass_takes_the_row_of_its_base() -> None:
-    class MissingDisease(NotFoundError):
+    class MissingDiseaseError(NotFoundError):
         pass
 
-    assert kind_of(MissingDisease("x")) is KINDS[NotFoundError]
+    assert kind_of(MissingDiseaseError("x")) is KINDS[NotFoundError]
 
 
 def test_an_input_error_names_its_place() -> None:
@@ -50,3 +53,11 @@ def test_an_unexpected_error_tells_nothing_of_itself() -> None:
     assert body["status"] == 500
     assert "abc" not in str(body)
     assert "RuntimeError" not in str(body)
+
+
+def test_docs_list_every_error() -> None:
+    cli, http = ((DOCS / name).read_text() for name in ("cli.md", "http-api.md"))
+    for kind in KINDS.values():
+        assert f"| {kind.exit_code} | {kind.title[0].lower()}{kind.title[1:]} (`{kind.name}`) |" in cli
+    for kind in (*KINDS.values(), *HTTP_KINDS.values()):
+        assert f"| {kind.status} | `{kind.type}` | {kind.title} |" in http

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from urllib.parse import quote
 
@@ -29,7 +30,7 @@ async def test_neighbourhood_pages(http: httpx.AsyncClient) -> None:
     path = "/v1/entities/HP:0000707/neighbourhood"
     whole = (await http.get(path)).json()["facts"]
     pages = [(await http.get(path, params={"limit": 2, "offset": at})).json()["facts"] for at in range(0, 6, 2)]
-    assert sum(pages, []) == whole
+    assert [fact for page in pages for fact in page] == whole
     assert len(whole) == 4
 
 
@@ -44,7 +45,9 @@ async def test_an_unknown_relation_is_an_error(http: httpx.AsyncClient) -> None:
     assert "DROP_ALL" in str(assert_problem(response, 422, "ontology")["detail"])
 
 
-@pytest.mark.parametrize(("text", "first"), [("HP:0001251", "HP:0001251"), ("Ataxia", "HP:0001251"), ("fits", "HP:0001250")])
+@pytest.mark.parametrize(
+    ("text", "first"), [("HP:0001251", "HP:0001251"), ("Ataxia", "HP:0001251"), ("fits", "HP:0001250")]
+)
 async def test_search(http: httpx.AsyncClient, text: str, first: str) -> None:
     results = (await http.get("/v1/search", params={"q": text})).json()["results"]
     assert results[0]["id"] == first
@@ -61,15 +64,31 @@ async def test_cypher(http: httpx.AsyncClient) -> None:
     assert response.json() == {"columns": ["id"], "rows": [["OMIM:100001"], ["OMIM:100003"]], "truncated": None}
 
 
-@pytest.mark.parametrize("query", ["MATCH (n) DETACH DELETE n", "RETURN", "CALL dbms.shutdown()", "MATCH (n) SET n.x = 1"])
+@pytest.mark.parametrize(
+    "query", ["MATCH (n) DETACH DELETE n", "RETURN", "CALL dbms.shutdown()", "MATCH (n) SET n.x = 1"]
+)
 async def test_cypher_refuses(http: httpx.AsyncClient, query: str) -> None:
     assert_problem(await http.post("/v1/cypher", json={"query": query}), 422, "input")
 
 
 @pytest.mark.parametrize("value", [2**70, "\ud800", {"a": ["\udfff"]}])
 async def test_cypher_refuses_parameters_that_no_database_takes(http: httpx.AsyncClient, value: object) -> None:
-    response = await http.post("/v1/cypher", json={"query": "RETURN $x AS x", "parameters": {"x": value}})
+    body = json.dumps({"query": "RETURN $x AS x", "parameters": {"x": value}})
+    response = await http.post("/v1/cypher", content=body, headers={"Content-Type": "application/json"})
     assert_problem(response, 422, "input")
+
+
+@pytest.mark.parametrize("path", ["/v1/cypher", "/v1/diagnosis", "/v1/ingestions"])
+async def test_half_a_character_is_refused(http: httpx.AsyncClient, path: str) -> None:
+    half = "HP:\ud800"
+    bodies = {
+        "/v1/cypher": {"query": f"RETURN '{half}'"},
+        "/v1/diagnosis": {"present": [half]},
+        "/v1/ingestions": {"reader": "hpo", "name": half},
+    }
+    content = json.dumps(bodies[path])
+    response = await http.post(path, content=content, headers={"Content-Type": "application/json"})
+    assert response.status_code == 422, response.text
 
 
 async def test_sources(http: httpx.AsyncClient) -> None:

@@ -139,7 +139,8 @@ async def test_a_cancelled_ingestion_goes_on_when_asked_again(
     _, last = (await _follow(http, again["id"]))[-1]
     assert last["state"] == "done"
     rows = await http.post(
-        "/v1/cypher", json={"query": "MATCH (p:Patient) WHERE p.id STARTS WITH 'phenopacket:many-' RETURN count(p) AS n"}
+        "/v1/cypher",
+        json={"query": "MATCH (p:Patient) WHERE p.id STARTS WITH 'phenopacket:many-' RETURN count(p) AS n"},
     )
     assert rows.json()["rows"] == [[300]]
     assert_problem(await http.delete(f"/v1/ingestions/{again['id']}"), 409, "conflict")

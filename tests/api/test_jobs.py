@@ -9,6 +9,7 @@ import pytest
 
 from api.errors import BusyError
 from api.jobs import KEPT, Job, Jobs
+from api.outcome import Outcome
 from ingestion.pipeline import IngestionReport, Progress
 from kg.errors import ConflictError, InputError, NotFoundError
 
@@ -22,7 +23,7 @@ class Work:
         self.states: dict[str, int] = {}
         self.running = 0
 
-    async def run(self, job: Job) -> IngestionReport:
+    async def run(self, job: Job) -> Outcome:
         self.running += 1
         assert self.running == 1, "two jobs ran at once"
         try:
@@ -33,7 +34,7 @@ class Work:
                 wait.cancel()
             if self.error is not None:
                 raise self.error
-            return IngestionReport(job.reader, Path("d"), records=20, cancelled=job.cancel.is_set())
+            return Outcome(IngestionReport(job.reader, Path("d"), records=20, cancelled=job.cancel.is_set()), ())
         finally:
             self.running -= 1
 
@@ -61,8 +62,9 @@ async def _end(job: Job) -> list[dict[str, Any]]:
 
 async def _until(job: Job, state: str) -> None:
     async with asyncio.timeout(5):
-        while job.state != state:
-            await asyncio.sleep(0.005)
+        async for view in job.follow():
+            if view["state"] == state:
+                return
 
 
 async def test_a_job_is_followed_from_waiting_to_done(jobs: Jobs, work: Work) -> None:

@@ -19,7 +19,9 @@ def test_a_key_is_shown_once_and_kept_as_a_hash(tmp_path: Path) -> None:
     assert ring.role_of(text) == (key.id, Role.WRITER)
 
 
-@pytest.mark.parametrize("change", [lambda t: t[:-1], lambda t: t + "x", lambda t: t.upper(), lambda _: "", lambda _: "evg__"])
+@pytest.mark.parametrize(
+    "change", [lambda t: t[:-1], lambda t: t + "x", lambda t: t.upper(), lambda _: "", lambda _: "evg__"]
+)
 def test_what_is_not_the_key_is_refused(tmp_path: Path, change: object) -> None:
     ring = KeyRing(tmp_path / "keys.json")
     _, text = ring.create("a", Role.ADMIN)
@@ -65,7 +67,7 @@ def test_a_damaged_file_is_an_error_that_names_it(tmp_path: Path, text: str) -> 
     path = tmp_path / "keys.json"
     path.write_text(text)
     path.chmod(0o600)
-    with pytest.raises(ConfigurationError, match="keys.json"):
+    with pytest.raises(ConfigurationError, match=r"keys\.json"):
         KeyRing(path).keys()
 
 

@@ -56,7 +56,9 @@ def test_chunked_bodies_are_limited_too(server: Server) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
     part = b'{"query": "' + b"x" * 100_000
     try:
-        connection.request("POST", "/v1/cypher", iter([part] * 50), {"Content-Type": "application/json"}, encode_chunked=True)
+        connection.request(
+            "POST", "/v1/cypher", iter([part] * 50), {"Content-Type": "application/json"}, encode_chunked=True
+        )
         response = connection.getresponse()
         assert response.status == 413
         assert json.loads(response.read())["type"] == "urn:evigraph:problem:too-large"

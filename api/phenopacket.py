@@ -1,0 +1,61 @@
+"""One patient out of a Phenopacket that came with a request."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import orjson
+
+from ingestion.readers.base import Document
+from ingestion.readers.phenopacket_messages import parse
+from ingestion.readers.phenopacket_model import Case
+from ingestion.readers.phenopackets import cases
+from kg.errors import InputError
+from kg.model import Rejected
+
+
+class _Posted(Document):
+    """A document in memory."""
+
+    def __init__(self, content: Mapping[str, Any]) -> None:
+        super().__init__("request:phenopacket", Path("phenopacket.json"))
+        self._text = orjson.dumps(content)
+
+    def open(self) -> IO[bytes]:
+        """The bytes from the start."""
+        return io.BytesIO(self._text)
+
+
+def posted_case(content: Mapping[str, Any]) -> Case:
+    """The patient of a Phenopacket; of a family, the proband.
+
+    Raises:
+        InputError: it is none, or has no patient; names the field.
+    """
+    try:
+        items = list(parse(_Posted(content)))
+    except orjson.JSONEncodeError as error:
+        raise InputError(str(error), "phenopacket") from error
+    return _first(items, "phenopacket")
+
+
+def case_of_file(path: Path) -> Case:
+    """The patient of a file.
+
+    Raises:
+        InputError: it can't be read, or has no patient; names the file.
+    """
+    return _first(list(cases(path)), str(path))
+
+
+def _first(items: list[Any], place: str) -> Case:
+    found = next((item for item in items if isinstance(item, Case)), None)
+    if found is None:
+        reasons = [item for item in items if isinstance(item, Rejected)]
+        if not reasons:
+            raise InputError("no patient in it", place)
+        raise InputError(reasons[0].reason, f"{place}.{reasons[0].place}" if reasons[0].place else place)
+    return found
