@@ -73,7 +73,7 @@ async def read_changes(store: Readable, relations: Sequence[str], since: int) ->
             changes.remove(*removed)
         reliabilities: dict[str, float] = {}
         async for entities in store.scan_entities(changes.version):
-            await _read_reliabilities(store, entities, reliabilities)
+            await read_reliabilities(store, entities, reliabilities)
             changes.add_entities(entities, reliabilities)
         async for facts in store.scan_facts(relations, changes.version):
             changes.add_facts(facts)
@@ -81,13 +81,26 @@ async def read_changes(store: Readable, relations: Sequence[str], since: int) ->
     raise StoreUnavailableError("the graph is written to faster than a snapshot can be read; try again later")
 
 
-async def _read_reliabilities(store: Readable, rows: list[tuple[Any, ...]], known: dict[str, float]) -> None:
-    """Reliabilities of the sources that describe an entity together with others: they say whose name wins."""
+async def read_reliabilities(store: Readable, rows: list[tuple[Any, ...]], known: dict[str, float]) -> None:
+    """Adds the reliabilities of the sources that describe an entity together with others: they say whose name wins."""
     cited = {source for _, _, sources, *_ in rows if len(sources or ()) > 1 for source in sources} - known.keys()
     if cited:
         query = "UNWIND $ids AS id MATCH (s:Source {id: id}) RETURN s.id AS id, s.reliability AS reliability"
         async for row in store.read(query, {"ids": sorted(cited)}):
             known[row["id"]] = row["reliability"]
+
+
+def effective_properties(
+    ontology: Ontology, row: tuple[Any, ...], reliabilities: Mapping[str, float]
+) -> dict[str, Any]:
+    """Properties of an entity, a row of `scan_entities`: the union of what its descriptions say."""
+    _, _, sources, documents, descriptions, places, _ = row
+    columns = {"sources": sources, "documents": documents, "descriptions": descriptions, "places": places}
+    several = len(sources or ()) > 1
+    merged = Descriptions.from_properties(columns).properties(
+        ontology, reliabilities.__getitem__ if several else lambda _: 1.0
+    )
+    return {name: value for name, value in merged.items() if name in ontology.properties}
 
 
 class Changes:
@@ -124,15 +137,11 @@ class Changes:
 
     def add_entities(self, rows: list[tuple[Any, ...]], reliabilities: Mapping[str, float]) -> None:
         """Rows of `scan_entities`, with the reliabilities of the sources that describe one entity together."""
-        for id_, labels, sources, documents, descriptions, places, _ in rows:
-            columns = {"sources": sources, "documents": documents, "descriptions": descriptions, "places": places}
-            said = Descriptions.from_properties(columns)
-            several = len(sources or ()) > 1
-            properties = said.properties(self._ontology, reliabilities.__getitem__ if several else lambda _: 1.0)
-            own = {name: value for name, value in properties.items() if name in self._ontology.properties}
-            label = orjson.dumps(["Entity", *sorted(set(labels) - {"Entity"})])
+        for row in rows:
+            own = effective_properties(self._ontology, row, reliabilities)
+            label = orjson.dumps(["Entity", *sorted(set(row[1]) - {"Entity"})])
             properties_json = orjson.dumps(own, option=orjson.OPT_SORT_KEYS)
-            self._entities[id_] = label.decode(), own.get("name", ""), properties_json.decode()
+            self._entities[row[0]] = label.decode(), own.get("name", ""), properties_json.decode()
 
     def add_facts(self, rows: list[tuple[Any, ...]]) -> None:
         """Rows of `scan_facts`."""

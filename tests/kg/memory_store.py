@@ -66,6 +66,14 @@ class MemoryStore:
         if self.removals is not None:
             self.removals.append((self.now, gone, gone_facts))
 
+    def content(self) -> tuple[dict[str, set[tuple[str, str]]], dict[str, dict], dict[Fact, dict]]:
+        """All that was said, to compare two graphs by."""
+        return (
+            {id_: said.entries for id_, said in self.sources_.items()},
+            {id_: said.entries for id_, (said, _) in self.entities.items()},
+            {fact: claims.claims for fact, (claims, _) in self.facts.items()},
+        )
+
     # ---- what a snapshot reads --------------------------------------------------------------------------------------
 
     def reliability(self, source: str) -> float:
@@ -104,6 +112,12 @@ class MemoryStore:
         return [e for entities, _ in later for e in entities], [f for _, facts in later for f in facts]
 
     async def read(self, query: str, parameters: Mapping[str, Any] | None = None) -> AsyncIterator[dict[str, Any]]:
+        if "s.descriptions" in query:
+            later = sorted(id_ for id_ in self.sources_ if id_ > (parameters or {})["after"])
+            for id_ in later[: (parameters or {})["limit"]]:
+                p = self.sources_[id_].properties(self.ontology)
+                yield {"id": id_, "documents": p["documents"], "descriptions": p["descriptions"]}
+            return
         assert query.endswith("RETURN s.id AS id, s.reliability AS reliability")
         for id_ in (parameters or {})["ids"]:
             yield {"id": id_, "reliability": self.reliability(id_)}

@@ -9,11 +9,12 @@ import orjson
 import pytest
 from structlog.testing import capture_logs
 
+from kg.model import Entity
 from kg.ontology import Ontology
 from kg.snapshot import load_snapshot
 from kg.snapshot_cache import SnapshotCache, schema_hash
 from tests.kg.memory_store import MemoryStore
-from tests.kg.test_snapshot import CountingStore, assert_is, assert_same, small_store
+from tests.kg.test_snapshot import SOURCES, CountingStore, assert_is, assert_same, small_store
 
 
 def only_folder(cache: Path) -> Path:
@@ -76,7 +77,8 @@ async def test_graph_that_went_back_is_read_anew(tmp_path: Path) -> None:
     store = small_store()
     store.write()
     await load_snapshot(store, "medical", tmp_path)
-    restored = small_store()
+    restored = MemoryStore(store.ontology)
+    restored.write(SOURCES, [Entity("OMIM:9", ("Disease",), "S:1")])
     snapshot = await load_snapshot(restored, "medical", tmp_path)
     assert snapshot.version == 1
     assert_is(snapshot, restored)
