@@ -140,8 +140,12 @@ async def ingest(
     """Loads a file or folder; what is there already is skipped, what has changed is retracted and loaded anew.
 
     Args:
+        store: the graph.
+        reader: of the format; see `ingestion.readers.base.get_reader`.
+        path: None takes the reader's own data, if it has any.
         name: stands for the root's name in document ids, so that two roots of one name can be told apart.
         dead_letters: JSON-lines file to which refused records are appended.
+        batch_size: records in one transaction.
         progress: called after each committed batch.
         cancel: when set, the run ends after the batch at work; what is committed stays, and a later run goes on.
 

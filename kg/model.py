@@ -20,6 +20,7 @@ class Source:
         id: CURIE such as `PMID:31675180`, or a name of your own such as `yolo:v8n@camera-7`.
         kind: one of the ontology's source kinds (`publication`, `database`, `model`, `sensor`, `person`, `document`).
         reliability: the chance in 0…1 that a claim of this source with confidence 1 is true; None takes the kind's.
+        document: id of the document that describes it; a source lives as long as a document describes it.
     """
 
     id: str
@@ -29,6 +30,7 @@ class Source:
     version: str = ""
     url: str = ""
     reliability: float | None = None
+    document: str = ""
 
 
 @dataclass(frozen=True, slots=True)

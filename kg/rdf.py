@@ -81,18 +81,16 @@ async def export_rdf(store: Readable, path: Path, *, domain: str | None = None) 
 
 
 class _Writer:
-    """Serialises statements batch by batch; after the first batch, without the header of prefixes."""
+    """Serialises statements batch by batch, under one header of prefixes."""
 
     def __init__(self, file: IO[bytes], format_: RdfFormat, ontology: Ontology) -> None:
         self.statements = 0
         self._file = file
         self._format = format_
         common = {"eg": str(EG), "prov": PROV, "rdf": str(RDF), "schema": SCHEMA}
-        self._prefixes = None if format_.supports_datasets else common | Terms(ontology).namespaces
-        probe = [Quad(*[NamedNode("urn:x")] * 3)] if format_.supports_datasets else [Triple(*[NamedNode("urn:x")] * 3)]
-        body = serialize(probe, format=format_) or b""
-        self._header = (serialize(probe, format=format_, prefixes=self._prefixes) or b"").removesuffix(body)
-        file.write(self._header)
+        self._prefixes = {} if format_.supports_datasets else common | Terms(ontology).namespaces
+        for prefix, namespace in sorted(self._prefixes.items()):
+            file.write(f"@prefix {prefix}: <{namespace}> .\n".encode())
 
     def write(self, statements: Iterable[Statement]) -> None:
         """Adds a batch."""
@@ -103,8 +101,9 @@ class _Writer:
         else:
             terms = [Triple(s, p, o) for s, p, o, _ in statements]
         self.statements += len(terms)
-        written = serialize(terms, format=self._format, prefixes=self._prefixes) or b""
-        self._file.write(written.removeprefix(self._header))
+        if terms:
+            written = serialize(terms, format=self._format, prefixes=self._prefixes) or b""
+            self._file.write(written.split(b"\n", len(self._prefixes))[-1])  # one line a prefix, in any order
 
 
 def _eg(name: str) -> NamedNode:

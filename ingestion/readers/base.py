@@ -172,18 +172,15 @@ def find_documents(reader: Reader, path: Path, name: str | None = None) -> Itera
     """
     root = path.expanduser().resolve()
     try:
-        is_folder = stat.S_ISDIR(root.stat().st_mode)
+        if not stat.S_ISDIR(root.stat().st_mode):
+            if not root.name.lower().endswith(reader.extensions):
+                raise InputError(f"reader {reader.name} takes {', '.join(reader.extensions)}", str(path))
+            root.open("rb").close()
+            yield Document(f"{reader.name}:{_escape(name or root.name)}", root)
+            return
+        os.scandir(root).close()
     except OSError as error:
         raise unreadable(path, error) from error
-    if not is_folder:
-        if not root.name.lower().endswith(reader.extensions):
-            raise InputError(f"reader {reader.name} takes {', '.join(reader.extensions)}", str(path))
-        if not os.access(root, os.R_OK):
-            raise InputError("no permission to read it", str(path))
-        yield Document(f"{reader.name}:{_escape(name or root.name)}", root)
-        return
-    if not os.access(root, os.R_OK | os.X_OK):
-        raise InputError("no permission to read it", str(path))
     found = sorted(_walk(root, reader.extensions))
     if not found:
         raise InputError(f"nothing to read: no {', '.join(reader.extensions)} inside", str(path))

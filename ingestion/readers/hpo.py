@@ -7,10 +7,11 @@ https://obophenotype.github.io/human-phenotype-ontology/annotations/phenotype_hp
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ingestion.readers.base import Document, find_documents
+from ingestion.readers.base import Document, find_documents, unreadable
 from ingestion.readers.hpo_annotations import read_annotations, read_genes, read_release
 from ingestion.readers.obo import Stanza, stanzas
 from kg.errors import ConfigurationError, InputError
@@ -43,12 +44,16 @@ class HpoReader:
     def documents(self, path: Path | None = None, name: str | None = None) -> Iterator[Document]:
         """Documents of a folder, or one file; see `Reader.documents`."""
         root = packaged_data() if path is None else path
-        if root.is_dir():
-            present = [root / file for file in _FILES if (root / file).exists()]
+        try:
+            names = set(os.listdir(root))
+        except NotADirectoryError:
+            present = [root]
+        except OSError as error:
+            raise unreadable(root, error) from error
+        else:
+            present = [root / file for file in _FILES if file in names]
             if not present:
                 raise InputError(f"nothing to read: none of {', '.join(_FILES)} inside", str(root))
-        else:
-            present = [root]
         for file in present:
             label = f"{name}/{file.name}" if name else None
             for document in find_documents(self, file, label):

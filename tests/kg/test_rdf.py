@@ -38,7 +38,7 @@ def loaded(records: list[Record]) -> MemoryStore:
 
 
 def example() -> MemoryStore:
-    store = MemoryStore(ONTOLOGY)
+    store = MemoryStore(ONTOLOGY, batch=2)
     store.write(
         [
             Source("PMID:1", "publication", document="d1"),
@@ -79,6 +79,16 @@ async def test_reads_back_the_same(tmp_path: Path, name: str) -> None:
     assert loaded(records).content() == store.content()
     assert len(records) == 4 + 5 + 7
     assert [entry.name for entry in os.scandir(tmp_path)] == [name]
+
+
+async def test_turtle_is_one_document_and_repeatable(tmp_path: Path) -> None:
+    for name in ("one.ttl", "two.ttl"):
+        await export_rdf(example(), tmp_path / name)
+    text = (tmp_path / "one.ttl").read_text()
+    prefixes = [line.split()[1] for line in text.splitlines() if line.startswith("@prefix")]
+    assert prefixes == sorted(set(prefixes))
+    assert "\nHP:0001250 a eg:Entity , eg:OntologyTerm , eg:Phenotype ;" in text
+    assert (tmp_path / "two.ttl").read_text() == text
 
 
 async def test_order_of_statements_does_not_matter(tmp_path: Path) -> None:

@@ -1,0 +1,103 @@
+"""The process behind the embedded store: ArcadeDB with its Bolt plugin on loopback, until its last client has gone.
+
+Started by `kg.embedded`, as `python -m kg.embedded_server FOLDER HEAP`; see there for the locks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+
+from arcadedb_embedded.server import ArcadeDBServer
+
+from kg.embedded import DATABASE
+
+_LINGER_S = 5.0
+"""How long the server outlives its last client, so that a row of commands does not start it again each time."""
+
+
+def serve(folder: Path, heap: str) -> None:
+    """Runs the server in the foreground until no client is left, or SIGTERM or SIGINT comes."""
+    lock = os.open(folder / "server.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit(f"{folder}: another server runs here")
+    bolt, http = _ports(folder)
+    server = ArcadeDBServer(
+        root_path=str(folder / "arcadedb"),
+        root_password=(folder / "password").read_text(),
+        config={
+            "mode": "production",
+            "host": "127.0.0.1",
+            "http_port": str(http),
+            "server_plugins": "Bolt:com.arcadedb.bolt.BoltProtocolPlugin",
+            "bolt_port": bolt,
+            "bolt_defaultDatabase": DATABASE,
+            "txWalFlush": 1,
+            "server_metrics": False,
+        },
+        jvm_kwargs={"heap_size": heap},
+    )
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    server.start()
+    clients = os.open(folder / "clients.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        server.create_database(DATABASE)  # opens it if it is there
+        text = json.dumps({"bolt": bolt, "http": http, "pid": os.getpid()})
+        (folder / "endpoint.part").write_text(text)
+        (folder / "endpoint.part").rename(folder / "endpoint.json")
+        _wait_for_last_client(clients, stop)
+    finally:
+        (folder / "endpoint.json").unlink(missing_ok=True)
+        server.stop()
+
+
+def _wait_for_last_client(clients: int, stop: threading.Event) -> None:
+    """Returns when nobody has held the clients' lock for a while; then holds it, so that newcomers wait for the end."""
+    idle_since = time.monotonic()
+    while not stop.wait(0.5):
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(clients, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if time.monotonic() - idle_since > _LINGER_S:
+                return
+            fcntl.flock(clients, fcntl.LOCK_UN)
+            continue
+        idle_since = time.monotonic()
+
+
+def _ports(folder: Path) -> tuple[int, int]:
+    """The Bolt and HTTP ports of the last run, if they are free, so that drivers find a revived server; else new ones."""
+    remembered = folder / "ports.json"
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        bolt, http = json.loads(remembered.read_text())
+        if _free(bolt) and _free(http):
+            return bolt, http
+    ports = _free(0), _free(0)
+    remembered.write_text(json.dumps(ports))
+    return ports
+
+
+def _free(port: int) -> int:
+    """The port if it can be bound on loopback (any free one for 0), else 0."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return 0
+        return int(probe.getsockname()[1])
+
+
+if __name__ == "__main__":
+    serve(Path(sys.argv[1]), sys.argv[2])

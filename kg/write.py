@@ -1,0 +1,466 @@
+"""Writing claims into the graph, and taking a source's claims out again: the work inside one transaction.
+
+Every writing transaction first raises the graph's version. That node is thereby locked until the commit, so writers
+take turns, in one process or in several, and what a transaction reads it may rely on.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import batched
+from typing import Any
+
+from neo4j import AsyncTransaction
+
+from kg.errors import NotFoundError, OntologyError
+from kg.merge import Descriptions, FactClaims, SourceDescriptions
+from kg.model import Claim, Entity, Source
+from kg.ontology import Ontology
+
+Rows = list[dict[str, Any]]
+Fact = tuple[str, str, str]
+"""(subject id, relation, object id)"""
+
+_CHUNK = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """How far one document has been loaded; written in the same transaction as what was loaded.
+
+    Attributes:
+        document: logical id, e.g. `hpo:phenotype.hpoa`.
+        path: where it was read; never part of the digest.
+        content: SHA-256 of its bytes, hexadecimal.
+        reader: name and version, e.g. `hpo@1`.
+        records: how many of its records are committed.
+        complete: all of them are.
+    """
+
+    document: str
+    path: str
+    content: str
+    reader: str
+    records: int
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one transaction writes."""
+
+    sources: Sequence[Source] = ()
+    entities: Sequence[Entity] = ()
+    claims: Sequence[Claim] = ()
+    ledger: Sequence[LedgerEntry] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WriteReport:
+    """The graph's version after a write, and how many entities and facts are new or changed."""
+
+    version: int
+    entities: int
+    facts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Retraction:
+    """The graph's version after a retraction, and how many entities and facts went or changed."""
+
+    version: int
+    entities: int
+    facts: int
+
+
+class KnownNodes:
+    """What this process knows to be in the graph, so that it need not ask: valid while nobody else writes."""
+
+    def __init__(self) -> None:
+        self.version = 0
+        self.entities: set[str] = set()
+        self.reliabilities: dict[str, float] = {}
+
+    def valid_at(self, version: int) -> None:
+        """Forgets everything if the graph was changed by somebody else since."""
+        if self.version != version:
+            self.entities.clear()
+            self.reliabilities.clear()
+
+
+class Writer:
+    """The statements of one writing transaction."""
+
+    def __init__(self, tx: AsyncTransaction, ontology: Ontology, known: KnownNodes) -> None:
+        self._tx = tx
+        self._ontology = ontology
+        self._known = known
+        self._version = 0
+        self._reliabilities: dict[str, float] = {}
+        self._created: set[str] = set()
+
+    # ---- the two transactions -----------------------------------------------------------------------------------
+
+    async def write(self, batch: Batch) -> WriteReport:
+        """Writes a batch.
+
+        Raises:
+            OntologyError: a source, entity or claim breaks the ontology, or cites a source that nobody described.
+        """
+        self._check(batch)
+        await self._begin()
+        await self._write_sources(batch.sources)
+        cited = {c.source for c in batch.claims} | {e.source for e in batch.entities}
+        await self._load_reliabilities(cited)
+        described: dict[str, Descriptions] = defaultdict(Descriptions.empty)
+        for entity in batch.entities:
+            described[entity.id].add(entity)
+        facts: dict[str, dict[tuple[str, str], FactClaims]] = defaultdict(lambda: defaultdict(FactClaims.empty))
+        for claim in batch.claims:
+            facts[claim.relation][claim.subject, claim.object].add(claim)
+        entities = await self._write_entities(described, {i for ends in facts.values() for pair in ends for i in pair})
+        changed = 0
+        for relation in sorted(facts):
+            changed += await self._write_facts(relation, facts[relation])
+        for entry in batch.ledger:
+            properties = {name: getattr(entry, name) for name in LedgerEntry.__dataclass_fields__}
+            await self._run("MERGE (l:LedgerEntry {document: $p.document}) SET l = $p", p=properties)
+        return WriteReport(self._version, entities, changed)
+
+    async def retract(self, source: str) -> Retraction:
+        """Takes out what only this source (or document) says, and lowers the belief of the rest.
+
+        The ledger entries of documents that quoted the source are reset, so that loading them again brings it back.
+
+        Raises:
+            NotFoundError: neither a source nor a document of this id is in the graph.
+        """
+        await self._begin()
+        known = await self._rows(
+            "OPTIONAL MATCH (s:Source {id: $id}) OPTIONAL MATCH (l:LedgerEntry {document: $id}) "
+            "RETURN s IS NOT NULL AS source, l IS NOT NULL AS document",
+            id=source,
+        )
+        if not known or not (known[0]["source"] or known[0]["document"]):
+            raise NotFoundError(f"no source or document {source!r}")
+        orphans = await self._drop_source(source)
+        facts, documents = await self._rewrite_facts({source}, without=source)
+        entities, described_in = await self._rewrite_entities({source}, without=source)
+        for id_ in orphans:
+            await self._run("MATCH (s:Source {id: $id}) DELETE s", id=id_)
+        await self._run("MATCH (l:LedgerEntry {document: $id}) DELETE l", id=source)
+        await self._run(
+            "UNWIND $ids AS id MATCH (l:LedgerEntry {document: id}) SET l.records = 0, l.complete = false",
+            ids=sorted(documents | described_in),
+        )
+        return Retraction(self._version, entities, facts)
+
+    def commit(self) -> None:
+        """Takes over what the transaction learned; to be called once it is committed."""
+        self._known.version = self._version
+        self._known.entities |= self._created
+        self._known.reliabilities |= self._reliabilities
+
+    # ---- parts ----------------------------------------------------------------------------------------------------
+
+    def _check(self, batch: Batch) -> None:
+        for source in batch.sources:
+            if problem := self._ontology.check_source(source):
+                raise OntologyError(f"source {source.id}: {problem}")
+        for entity in batch.entities:
+            if problem := self._ontology.check_entity(entity):
+                raise OntologyError(f"entity {entity.id}: {problem}")
+        for claim in batch.claims:
+            if problem := self._ontology.check_claim(claim):
+                raise OntologyError(f"claim {claim.subject} {claim.relation} {claim.object}: {problem}")
+
+    async def _begin(self) -> None:
+        rows = await self._rows(
+            "MERGE (g:GraphState {id: 'graph'}) SET g.version = coalesce(g.version, 0) + 1 RETURN g.version AS version"
+        )
+        self._version = int(rows[0]["version"])
+        self._known.valid_at(self._version - 1)
+
+    async def _write_sources(self, sources: Iterable[Source]) -> None:
+        described: dict[str, SourceDescriptions] = defaultdict(lambda: SourceDescriptions(set()))
+        for source in sources:
+            described[source.id].add(source)
+        found = await self._rows(
+            "UNWIND $ids AS id MATCH (s:Source {id: id}) "
+            "RETURN s.id AS id, s.reliability AS reliability, s.documents AS documents, s.descriptions AS descriptions",
+            ids=sorted(described),
+        )
+        before = {row["id"]: row for row in found}
+        new: Rows = []
+        changed: Rows = []
+        reweighed = set()
+        for id_, descriptions in sorted(described.items()):
+            if (old := before.get(id_)) is not None:
+                known = SourceDescriptions.from_properties(old)
+                if descriptions.entries <= known.entries:
+                    continue
+                descriptions.entries |= known.entries
+            properties = {"id": id_} | descriptions.properties(self._ontology)
+            (new if old is None else changed).append(properties)
+            self._reliabilities[id_] = properties["reliability"]
+            if old is not None and old["reliability"] != properties["reliability"]:
+                reweighed.add(id_)
+        if new:
+            await self._run("UNWIND $rows AS r CREATE (s:Source) SET s = r", rows=new)
+        if changed:
+            await self._run("UNWIND $rows AS r MATCH (s:Source {id: r.id}) SET s = r", rows=changed)
+        if reweighed:
+            await self._rewrite_facts(reweighed)
+            await self._rewrite_entities(reweighed)
+
+    async def _load_reliabilities(self, sources: set[str]) -> None:
+        wanted = sources - self._reliabilities.keys() - self._known.reliabilities.keys()
+        for row in await self._rows(
+            "UNWIND $ids AS id MATCH (s:Source {id: id}) RETURN s.id AS id, s.reliability AS reliability",
+            ids=sorted(wanted),
+        ):
+            self._reliabilities[row["id"]] = row["reliability"]
+        if missing := wanted - self._reliabilities.keys():
+            raise OntologyError(f"claims cite sources that nothing describes: {', '.join(sorted(missing)[:5])}")
+
+    def _reliability(self, source: str) -> float:
+        own = self._reliabilities.get(source)
+        return self._known.reliabilities[source] if own is None else own
+
+    async def _write_entities(self, described: Mapping[str, Descriptions], ends: set[str]) -> int:
+        known = self._known.entities
+        wanted = sorted(described.keys() | (ends - known))
+        found: dict[str, dict[str, Any]] = {}
+        for chunk in batched(wanted, _CHUNK):
+            for row in await self._rows(_READ_ENTITIES, ids=list(chunk)):
+                found[row["id"]] = row
+        new: dict[tuple[str, ...], Rows] = defaultdict(list)
+        changed: Rows = []
+        for id_ in wanted:
+            descriptions = described.get(id_)
+            row = found.get(id_)
+            if row is not None:
+                if descriptions is None:
+                    continue
+                before = Descriptions.from_properties(row)
+                descriptions.update(before)
+                if descriptions.entries == before.entries:
+                    continue
+                changed.append(self._node(id_, descriptions) | {"was": row["labels"]})
+            else:
+                node = self._node(id_, descriptions or Descriptions.empty())
+                new[node["labels"]].append(node)
+        for labels, rows in sorted(new.items()):
+            for part in batched(rows, _CHUNK):
+                query = f"UNWIND $rows AS r CREATE (n:{':'.join(labels)}) SET n = r"
+                await self._run(query, rows=[row["properties"] for row in part])
+        await self._update_entities(changed)
+        self._created.update(wanted)
+        return len(wanted) - len(found) + len(changed)
+
+    def _node(self, id_: str, descriptions: Descriptions) -> dict[str, Any]:
+        properties = descriptions.properties(self._ontology, self._reliability)
+        return {
+            "id": id_,
+            "labels": descriptions.labels(self._ontology),
+            "properties": properties | {"id": id_, "version": self._version},
+        }
+
+    async def _update_entities(self, nodes: Rows) -> None:
+        """Sets properties, and labels where they changed (grouped, since labels can't be parameters)."""
+        if not nodes:
+            return
+        groups: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = defaultdict(list)
+        for node in nodes:
+            new, old = set(node["labels"]), set(self._ontology.labels(set(node["was"]) - {"Entity"}))
+            if new != old:
+                groups[tuple(sorted(new - old)), tuple(sorted(old - new))].append(node["id"])
+        for (added, removed), ids in sorted(groups.items()):
+            if removed:
+                query = f"UNWIND $ids AS id MATCH (n:Entity {{id: id}}) REMOVE n:{':'.join(removed)}"
+                await self._run(query, ids=ids)
+            if added:
+                query = f"UNWIND $ids AS id MATCH (n:Entity {{id: id}}) SET n:{':'.join(added)}"
+                await self._run(query, ids=ids)
+        rows = [node["properties"] for node in nodes]
+        await self._run("UNWIND $rows AS r MATCH (n:Entity {id: r.id}) SET n = r", rows=rows)
+
+    async def _write_facts(self, relation: str, facts: Mapping[tuple[str, str], FactClaims]) -> int:
+        type_ = self._ontology.relation(relation).name
+        pairs = sorted(facts)
+        different: Rows = []
+        created = 0
+        for chunk in batched(pairs, _CHUNK):
+            rows = [self._fact_row(pair, facts[pair]) for pair in chunk]
+            result = await self._tx.run(_MERGE_FACTS.format(type=type_), rows=rows)
+            different += await result.data()
+            created += (await result.consume()).counters.relationships_created
+        merged = []
+        for row in different:
+            claims = facts[row["subject"], row["object"]]
+            before = FactClaims.from_properties(row)
+            claims.update(before)
+            if claims.claims != before.claims:
+                merged.append(self._fact_row((row["subject"], row["object"]), claims))
+        if merged:
+            await self._run(_SET_FACTS.format(type=type_), rows=merged)
+        if created or merged:
+            await self._touch(subject for subject, _ in pairs)
+        return created + len(merged)
+
+    def _fact_row(self, pair: tuple[str, str], claims: FactClaims) -> dict[str, Any]:
+        properties = claims.properties(self._reliability) | {"version": self._version}
+        return {"s": pair[0], "o": pair[1], "p": properties}
+
+    async def _touch(self, ids: Iterable[str]) -> None:
+        """Marks subjects of changed facts: an entity's version is that of its own or its outgoing facts' last change."""
+        query = "UNWIND $ids AS id MATCH (n:Entity {id: id}) WHERE n.version < $version SET n.version = $version"
+        await self._run(query, ids=sorted(set(ids)), version=self._version)
+
+    # ---- rewriting what a source supports ---------------------------------------------------------------------------
+
+    async def _drop_source(self, source: str) -> list[str]:
+        """Sources that nothing describes once this source, or document, is gone."""
+        orphans = {source}
+        changed: Rows = []
+        rows = await self._rows(
+            "MATCH (s:Source) WHERE $id IN s.documents "
+            "RETURN s.id AS id, s.documents AS documents, s.descriptions AS descriptions, s.reliability AS reliability",
+            id=source,
+        )
+        reweighed = set()
+        for row in rows:
+            rest = SourceDescriptions.from_properties(row).without(source)
+            if not rest.entries:
+                orphans.add(row["id"])
+                continue
+            properties = {"id": row["id"]} | rest.properties(self._ontology)
+            changed.append(properties)
+            self._reliabilities[row["id"]] = properties["reliability"]
+            if properties["reliability"] != row["reliability"]:
+                reweighed.add(row["id"])
+        if changed:
+            await self._run("UNWIND $rows AS r MATCH (s:Source {id: r.id}) SET s = r", rows=changed)
+        if reweighed:
+            await self._rewrite_facts(reweighed)
+            await self._rewrite_entities(reweighed)
+        return sorted(orphans)
+
+    async def _rewrite_facts(self, sources: set[str], without: str = "") -> tuple[int, set[str]]:
+        """Weighs the facts of these sources anew, or takes one source's claims out of them.
+
+        Returns:
+            How many facts changed or went, and the documents in which the source was quoted.
+        """
+        total = 0
+        documents: set[str] = set()
+        for relation in sorted(self._ontology.relations):
+            rows = await self._rows(_FACTS_OF_SOURCES.format(type=relation), ids=sorted(sources))
+            kept: Rows = []
+            gone: list[tuple[str, str]] = []
+            before = [(row["subject"], row["object"], FactClaims.from_properties(row)) for row in rows]
+            await self._load_reliabilities({i[0] for _, _, claims in before for i in claims.claims} - {without})
+            for subject, object_, claims in before:
+                rest = claims.without(without) if without else claims
+                documents |= {i[1] for i in claims.claims if without and without in (i[0], i[1])}
+                if rest.claims:
+                    kept.append(self._fact_row((subject, object_), rest))
+                else:
+                    gone.append((subject, object_))
+            for part in batched(kept, _CHUNK):
+                await self._run(_SET_FACTS.format(type=relation), rows=list(part))
+            for pairs in batched(gone, _CHUNK):
+                ends = [{"s": s, "o": o} for s, o in pairs]
+                await self._run(_DELETE_FACTS.format(type=relation), rows=ends)
+                await self._remember_removal([], [(s, relation, o) for s, o in pairs])
+                await self._delete_bare({i for pair in pairs for i in pair})
+            if rows:
+                await self._touch(row["subject"] for row in rows)
+            total += len(rows)
+        return total, documents - {without}
+
+    async def _rewrite_entities(self, sources: set[str], without: str = "") -> tuple[int, set[str]]:
+        """The same for descriptions of entities."""
+        rows = await self._rows(_ENTITIES_OF_SOURCES, ids=sorted(sources))
+        before = [(row, Descriptions.from_properties(row)) for row in rows]
+        await self._load_reliabilities({i[0] for _, entries in before for i in entries.entries} - {without})
+        changed: Rows = []
+        documents: set[str] = set()
+        bare: set[str] = set()
+        for row, descriptions in before:
+            rest = descriptions.without(without) if without else descriptions
+            documents |= {i[1] for i in descriptions.entries if without and without in (i[0], i[1])}
+            changed.append(self._node(row["id"], rest) | {"was": row["labels"]})
+            if not rest.entries:
+                bare.add(row["id"])
+        for part in batched(changed, _CHUNK):
+            await self._update_entities(list(part))
+        for ids in batched(sorted(bare), _CHUNK):
+            await self._delete_bare(set(ids))
+        return len(rows), documents - {without}
+
+    async def _delete_bare(self, ids: set[str]) -> None:
+        """Deletes those of the entities that nobody describes and no fact touches any more."""
+        rows = await self._rows(
+            "UNWIND $ids AS id MATCH (n:Entity {id: id}) WHERE n.sources IS NULL AND NOT (n)--() RETURN n.id AS id",
+            ids=sorted(ids),
+        )
+        if bare := [row["id"] for row in rows]:
+            await self._run("UNWIND $ids AS id MATCH (n:Entity {id: id}) DELETE n", ids=bare)
+            await self._remember_removal(bare, [])
+            self._known.entities.difference_update(bare)
+            self._created.difference_update(bare)
+
+    async def _remember_removal(self, entities: list[str], facts: list[Fact]) -> None:
+        """For snapshots that are refreshed by what changed since."""
+        await self._run(
+            "CREATE (:Removal {version: $version, entities: $entities, subjects: $subjects, relations: $relations, "
+            "objects: $objects})",
+            version=self._version,
+            entities=entities,
+            subjects=[s for s, _, _ in facts],
+            relations=[r for _, r, _ in facts],
+            objects=[o for _, _, o in facts],
+        )
+
+    async def _run(self, query: str, **parameters: Any) -> None:  # noqa: ANN401 (Cypher parameters are of any type)
+        await (await self._tx.run(query, parameters)).consume()
+
+    async def _rows(self, query: str, **parameters: Any) -> Rows:  # noqa: ANN401
+        if parameters.get("ids") == []:
+            return []
+        return await (await self._tx.run(query, parameters)).data()
+
+
+_READ_ENTITIES = """
+UNWIND $ids AS id MATCH (n:Entity {id: id})
+RETURN n.id AS id, labels(n) AS labels, n.sources AS sources, n.documents AS documents,
+       n.descriptions AS descriptions, n.places AS places
+"""
+_MERGE_FACTS = """
+UNWIND $rows AS r
+MATCH (s:Entity {{id: r.s}}) MATCH (o:Entity {{id: r.o}})
+MERGE (s)-[f:{type}]->(o) ON CREATE SET f = r.p
+WITH s, o, f, r WHERE f.key <> r.p.key
+RETURN s.id AS subject, o.id AS object, f.sources AS sources, f.documents AS documents,
+       f.qualifiers AS qualifiers, f.confidences AS confidences, f.places AS places
+"""
+_SET_FACTS = """
+UNWIND $rows AS r MATCH (s:Entity {{id: r.s}})-[f:{type}]->(o:Entity {{id: r.o}}) SET f = r.p
+"""
+_DELETE_FACTS = """
+UNWIND $rows AS r MATCH (s:Entity {{id: r.s}})-[f:{type}]->(o:Entity {{id: r.o}}) DELETE f
+"""
+_FACTS_OF_SOURCES = """
+MATCH (s:Entity)-[f:{type}]->(o:Entity)
+WHERE any(id IN $ids WHERE id IN f.sources OR id IN f.documents)
+RETURN s.id AS subject, o.id AS object, f.sources AS sources, f.documents AS documents,
+       f.qualifiers AS qualifiers, f.confidences AS confidences, f.places AS places
+"""
+_ENTITIES_OF_SOURCES = """
+MATCH (n:Entity) WHERE any(id IN $ids WHERE id IN n.sources OR id IN n.documents)
+RETURN n.id AS id, labels(n) AS labels, n.sources AS sources, n.documents AS documents,
+       n.descriptions AS descriptions, n.places AS places
+"""
