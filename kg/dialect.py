@@ -25,6 +25,9 @@ class Dialect(Protocol):
     def text_indexes(self, ontology: Ontology) -> tuple[str, ...]:
         """Names of the full-text indexes, for `db.index.fulltext.queryNodes`."""
 
+    def text_query(self, words: list[str]) -> str:
+        """The index query for entities that have all these words (lower case, letters and digits only)."""
+
 
 def _constraints_and_ranges() -> list[str]:
     unique = (
@@ -57,6 +60,10 @@ class Neo4jDialect:
         """One index over all searched properties."""
         return ("entity_text",)
 
+    def text_query(self, words: list[str]) -> str:
+        """Lucene: each word is a must."""
+        return _all_words(words)
+
 
 class ArcadeDialect:
     """ArcadeDB: full-text indexes are made through SQL, one a property; a list is indexed by item."""
@@ -82,3 +89,11 @@ class ArcadeDialect:
         """ArcadeDB's own names of those indexes."""
         names = ontology.full_text_properties
         return tuple(f"Entity[{n}{'byitem' if ontology.properties[n].multi else ''}]" for n in names)
+
+    def text_query(self, words: list[str]) -> str:
+        """ArcadeDB reads Lucene's `+`, too."""
+        return _all_words(words)
+
+
+def _all_words(words: list[str]) -> str:
+    return " ".join(f"+{word}" for word in words)

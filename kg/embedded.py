@@ -123,6 +123,7 @@ class EmbeddedServer:
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=stream,
+                cwd=self.folder,  # ArcadeDB writes its log below the working directory
                 start_new_session=True,
             )
         deadline = time.monotonic() + _START_TIMEOUT_S

@@ -77,7 +77,7 @@ def _wait_for_last_client(clients: int, stop: threading.Event) -> None:
 
 
 def _ports(folder: Path) -> tuple[int, int]:
-    """The Bolt and HTTP ports of the last run, if they are free, so that drivers find a revived server; else new ones."""
+    """Bolt and HTTP ports of the last run if they are free, so that drivers find a revived server, else new ones."""
     remembered = folder / "ports.json"
     with contextlib.suppress(FileNotFoundError, ValueError):
         bolt, http = json.loads(remembered.read_text())

@@ -1,4 +1,4 @@
-"""The one error tree. Each class is named by who must act on it; `api/errors.py` maps classes to HTTP and exit codes."""
+"""The one error tree. Classes are named by who must act on them; `api/errors.py` maps them to HTTP and exit codes."""
 
 from __future__ import annotations
 

@@ -38,6 +38,7 @@ class FactClaims:
 
     @classmethod
     def empty(cls) -> FactClaims:
+        """No claims yet."""
         return cls({})
 
     @classmethod
@@ -91,6 +92,7 @@ class Descriptions:
 
     @classmethod
     def empty(cls) -> Descriptions:
+        """No descriptions yet."""
         return cls({})
 
     @classmethod
@@ -103,9 +105,7 @@ class Descriptions:
 
     def add(self, entity: Entity) -> None:
         """Adds one description; said twice, the smaller place stays."""
-        content = canonical_json(
-            {"classes": sorted(entity.classes), "properties": {k: v for k, v in entity.properties.items()}}
-        )
+        content = canonical_json({"classes": sorted(entity.classes), "properties": dict(entity.properties)})
         self._add((entity.source, entity.document, content), entity.place)
 
     def update(self, other: Descriptions) -> None:
@@ -134,7 +134,7 @@ class Descriptions:
         rows = sorted((*identity, place) for identity, place in self.entries.items())
         merged: dict[str, Any] = {}
         multi: dict[str, set[str]] = {}
-        for source, _, content, _ in sorted(rows, key=lambda row: (-reliability(row[0]), row)):
+        for _, _, content, _ in sorted(rows, key=lambda row: (-reliability(row[0]), row)):
             said: dict[str, Value] = orjson.loads(content)["properties"]
             for name, value in said.items():
                 if ontology.properties[name].multi:

@@ -279,7 +279,9 @@ class Ontology:
         return name
 
     def _own(self, type_: URIRef) -> list[URIRef]:
-        return sorted(s for s in self.graph.subjects(RDF.type, type_) if isinstance(s, URIRef) and s.startswith(str(EG)))
+        return sorted(
+            s for s in self.graph.subjects(RDF.type, type_) if isinstance(s, URIRef) and s.startswith(str(EG))
+        )
 
     def _read_classes(self) -> dict[str, frozenset[str]]:
         own = {c: self._local(c) for c in self._own(OWL.Class) if self.graph.value(c, OWL.unionOf) is None}
@@ -318,7 +320,7 @@ class Ontology:
 
     def _read_properties(self, *, qualifiers: bool) -> dict[str, Property]:
         found = {}
-        candidates = set(self._own(OWL.DatatypeProperty)) | {p for p in self._own(EG.Qualifier)}
+        candidates = set(self._own(OWL.DatatypeProperty)) | set(self._own(EG.Qualifier))
         for iri in sorted(candidates):
             if self._is_qualifier(iri) != qualifiers:
                 continue

@@ -270,6 +270,8 @@ async def load_snapshot(store: Readable, domain: str, cache: Path) -> Snapshot:
     """The snapshot of a domain at the store's version: mapped from the cache, refreshed from it, or built.
 
     Args:
+        store: the graph.
+        domain: name of an ontology file, e.g. `medical`.
         cache: folder that keeps the last snapshots of all domains; made if it is not there.
 
     Raises:

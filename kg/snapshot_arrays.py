@@ -261,6 +261,8 @@ def _weave(base_kept: Mask, at: Longs, new_kept: Mask) -> Longs:
     """Rows of two sorted tables, joined, in the order of their strings.
 
     Args:
+        base_kept: rows of the base that stay.
+        new_kept: rows of the second table that come in.
         at: row of the base before which, or in place of which, each row of the second table stands.
     """
     base_rows, new_rows = np.flatnonzero(base_kept), np.flatnonzero(new_kept)

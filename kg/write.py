@@ -7,10 +7,9 @@ take turns, in one process or in several, and what a transaction reads it may re
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import batched
-from typing import Any
+from typing import Any, TypeVar
 
 from neo4j import AsyncTransaction
 
@@ -19,11 +18,15 @@ from kg.merge import Descriptions, FactClaims, SourceDescriptions
 from kg.model import Claim, Entity, Source
 from kg.ontology import Ontology
 
+T = TypeVar("T")
 Rows = list[dict[str, Any]]
 Fact = tuple[str, str, str]
 """(subject id, relation, object id)"""
 
 _CHUNK = 1000
+_MOST_KNOWN = 2_000_000
+_REMEMBERED_REMOVALS = 1_000
+"""Versions for which removals are kept; a snapshot that is older is built anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +158,16 @@ class Writer:
             "UNWIND $ids AS id MATCH (l:LedgerEntry {document: id}) SET l.records = 0, l.complete = false",
             ids=sorted(documents | described_in),
         )
+        forgotten = max(0, self._version - _REMEMBERED_REMOVALS)
+        await self._run("MATCH (r:Removal) WHERE r.version <= $forgotten DELETE r", forgotten=forgotten)
+        await self._run("MATCH (g:GraphState {id: 'graph'}) SET g.forgotten = $forgotten", forgotten=forgotten)
         return Retraction(self._version, entities, facts)
 
     def commit(self) -> None:
         """Takes over what the transaction learned; to be called once it is committed."""
         self._known.version = self._version
+        if len(self._known.entities) > _MOST_KNOWN:
+            self._known.entities.clear()
         self._known.entities |= self._created
         self._known.reliabilities |= self._reliabilities
 
@@ -233,27 +241,26 @@ class Writer:
         known = self._known.entities
         wanted = sorted(described.keys() | (ends - known))
         found: dict[str, dict[str, Any]] = {}
-        for chunk in batched(wanted, _CHUNK):
-            for row in await self._rows(_READ_ENTITIES, ids=list(chunk)):
+        for chunk in _chunks(wanted):
+            for row in await self._rows(_READ_ENTITIES, ids=chunk):
                 found[row["id"]] = row
         new: dict[tuple[str, ...], Rows] = defaultdict(list)
         changed: Rows = []
         for id_ in wanted:
             descriptions = described.get(id_)
-            row = found.get(id_)
-            if row is not None:
+            if (known_as := found.get(id_)) is not None:
                 if descriptions is None:
                     continue
-                before = Descriptions.from_properties(row)
+                before = Descriptions.from_properties(known_as)
                 descriptions.update(before)
                 if descriptions.entries == before.entries:
                     continue
-                changed.append(self._node(id_, descriptions) | {"was": row["labels"]})
+                changed.append(self._node(id_, descriptions) | {"was": known_as["labels"]})
             else:
                 node = self._node(id_, descriptions or Descriptions.empty())
                 new[node["labels"]].append(node)
         for labels, rows in sorted(new.items()):
-            for part in batched(rows, _CHUNK):
+            for part in _chunks(rows):
                 query = f"UNWIND $rows AS r CREATE (n:{':'.join(labels)}) SET n = r"
                 await self._run(query, rows=[row["properties"] for row in part])
         await self._update_entities(changed)
@@ -292,7 +299,7 @@ class Writer:
         pairs = sorted(facts)
         different: Rows = []
         created = 0
-        for chunk in batched(pairs, _CHUNK):
+        for chunk in _chunks(pairs):
             rows = [self._fact_row(pair, facts[pair]) for pair in chunk]
             result = await self._tx.run(_MERGE_FACTS.format(type=type_), rows=rows)
             different += await result.data()
@@ -315,7 +322,7 @@ class Writer:
         return {"s": pair[0], "o": pair[1], "p": properties}
 
     async def _touch(self, ids: Iterable[str]) -> None:
-        """Marks subjects of changed facts: an entity's version is that of its own or its outgoing facts' last change."""
+        """Marks subjects of changed facts: an entity's version is that of the last change of it or its outgoing facts."""
         query = "UNWIND $ids AS id MATCH (n:Entity {id: id}) WHERE n.version < $version SET n.version = $version"
         await self._run(query, ids=sorted(set(ids)), version=self._version)
 
@@ -369,9 +376,9 @@ class Writer:
                     kept.append(self._fact_row((subject, object_), rest))
                 else:
                     gone.append((subject, object_))
-            for part in batched(kept, _CHUNK):
-                await self._run(_SET_FACTS.format(type=relation), rows=list(part))
-            for pairs in batched(gone, _CHUNK):
+            for part in _chunks(kept):
+                await self._run(_SET_FACTS.format(type=relation), rows=part)
+            for pairs in _chunks(gone):
                 ends = [{"s": s, "o": o} for s, o in pairs]
                 await self._run(_DELETE_FACTS.format(type=relation), rows=ends)
                 await self._remember_removal([], [(s, relation, o) for s, o in pairs])
@@ -395,9 +402,9 @@ class Writer:
             changed.append(self._node(row["id"], rest) | {"was": row["labels"]})
             if not rest.entries:
                 bare.add(row["id"])
-        for part in batched(changed, _CHUNK):
-            await self._update_entities(list(part))
-        for ids in batched(sorted(bare), _CHUNK):
+        for part in _chunks(changed):
+            await self._update_entities(part)
+        for ids in _chunks(sorted(bare)):
             await self._delete_bare(set(ids))
         return len(rows), documents - {without}
 
@@ -432,6 +439,11 @@ class Writer:
         if parameters.get("ids") == []:
             return []
         return await (await self._tx.run(query, parameters)).data()
+
+
+def _chunks(rows: Sequence[T]) -> Iterator[list[T]]:
+    """The rows in lists of at most `_CHUNK`."""
+    return (list(rows[start : start + _CHUNK]) for start in range(0, len(rows), _CHUNK))
 
 
 _READ_ENTITIES = """
