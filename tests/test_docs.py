@@ -7,12 +7,14 @@ A fenced block marked
 * `python` runs by `python` in the same folder;
 * `http` is a request as it goes over the wire; the server must answer below 400, or with the status that the line
   `# 404` at the end of the block names;
-* `sh`, `text`, `json` and `cypher` is shown, not run: what needs Docker, a network, or an installation.
+* `sh`, `text`, `json`, `cypher`, `turtle` and `mermaid` is shown, not run: what needs Docker, a network, or an
+  installation.
+
+A block with a file name after its language, as in "```turtle kitchen.ttl", is written to that file instead.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -25,14 +27,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.api.samples import packet
 from tests.api.server import Server, serving
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 RUN = ("bash", "python", "http")
-SHOWN = ("sh", "text", "json", "cypher", "mermaid")
-_BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
+SHOWN = ("sh", "text", "json", "cypher", "turtle", "mermaid")
+_BLOCK = re.compile(r"^( *)```(\w*)(?: ([\w.-]+))?\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,15 @@ class Snippet:
     page: Path
     line: int
     language: str
+    file: str | None
     text: str
 
 
 def snippets(page: Path) -> list[Snippet]:
     text = page.read_text(encoding="utf-8")
     return [
-        Snippet(page, text.count("\n", 0, m.start()) + 1, m[2], textwrap.dedent(m[3])) for m in _BLOCK.finditer(text)
+        Snippet(page, text.count("\n", 0, m.start()) + 1, m[2], m[3], textwrap.dedent(m[4]))
+        for m in _BLOCK.finditer(text)
     ]
 
 
@@ -59,15 +62,14 @@ class Place:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """A folder with all of HPO, a case as Phenopacket, and a server beside it."""
+    """A folder with all of HPO and the cases of docs/, and a server beside it."""
     folder = tmp_path_factory.mktemp("docs")
     data = folder / "data"
     scripts = Path(sys.executable).parent
     environment = {k: v for k, v in os.environ.items() if not k.startswith("EVIGRAPH_")}
     environment["PATH"] = f"{scripts}{os.pathsep}{environment['PATH']}"
     subprocess.run(["evigraph", "ingest", "hpo"], cwd=folder, env=environment, check=True, capture_output=True)
-    (folder / "cases").mkdir()
-    (folder / "cases" / "patient.json").write_text(json.dumps(packet("patient-1", "OMIM:619340")))
+    (folder / "docs").symlink_to(ROOT / "docs")
     # The server has a data folder of its own, so that keys that a page makes do not close it for other pages.
     with serving(f"embedded:{data}", folder / "served") as server:
         yield Place(folder, environment | {"EVIGRAPH": server.url}, server)
@@ -82,7 +84,9 @@ def test_every_block_says_what_it_is(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_snippets_run(page: Path, place: Place) -> None:
     for snippet in snippets(page):
-        if snippet.language == "bash":
+        if snippet.file:
+            (place.folder / snippet.file).write_text(snippet.text, encoding="utf-8")
+        elif snippet.language == "bash":
             _run(snippet, place, ["bash", "-euo", "pipefail", "-c", snippet.text])
         elif snippet.language == "python":
             _run(snippet, place, [sys.executable, "-c", snippet.text])
