@@ -322,7 +322,7 @@ class Writer:
         return {"s": pair[0], "o": pair[1], "p": properties}
 
     async def _touch(self, ids: Iterable[str]) -> None:
-        """Marks subjects of changed facts: an entity's version is that of the last change of it or its outgoing facts."""
+        """Marks subjects of changed facts: a version is that of the last change of an entity or its outgoing facts."""
         query = "UNWIND $ids AS id MATCH (n:Entity {id: id}) WHERE n.version < $version SET n.version = $version"
         await self._run(query, ids=sorted(set(ids)), version=self._version)
 
