@@ -15,6 +15,7 @@ from ingestion.readers.phenopacket_model import Case
 from ingestion.readers.phenopackets import cases
 from kg.errors import InputError
 from kg.model import Rejected
+from reasoning.diagnosis.query import SEXES, Ignored, Query
 
 
 class _Posted(Document):
@@ -49,6 +50,32 @@ def case_of_file(path: Path) -> Case:
         InputError: it can't be read, or has no patient; names the file.
     """
     return _first(list(cases(path)), str(path))
+
+
+def query_of(case: Case, prefix: str = "") -> Query:
+    """What a patient's record says, as a question; what can't be used of it is left out, and said.
+
+    Args:
+        case: the patient.
+        prefix: put before the places in it.
+    """
+    present = [finding for finding in case.findings if not finding.excluded]
+    excluded = [finding for finding in case.findings if finding.excluded]
+    genes = [gene for gene in case.genes if gene.interpretation != "REJECTED"]
+    stated = {"present": [f.place for f in present], "excluded": [f.place for f in excluded]}
+    stated["genes"] = [gene.place for gene in genes]
+    places = {f"{name}[{i}]": f"{prefix}{place}" for name, of in stated.items() for i, place in enumerate(of)}
+    return Query(
+        present=tuple(finding.term for finding in present),
+        excluded=tuple(finding.term for finding in excluded),
+        onset=case.onset.age or case.onset.term,
+        age=case.age.age,
+        sex=case.sex if case.sex in SEXES else "",
+        genes=tuple(gene.symbol or gene.gene for gene in genes),
+        places=places,
+        lenient=True,
+        ignored=tuple(Ignored(f"{prefix}{place}", "", reason) for place, reason in case.problems),
+    )
 
 
 def _first(items: list[Any], place: str) -> Case:

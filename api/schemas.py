@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 MAX_ID = 500
 Curie = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID, pattern=r"^[^\s:]+:\S+$")]
+HpoId = Annotated[str, StringConstraints(pattern=r"^HP:[0-9]{7}$")]
+Short = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
 
@@ -22,6 +24,35 @@ class CypherRequest(_Request):
         examples=["MATCH (d:Disease)-[:HAS_PHENOTYPE]->(:Phenotype {id: $id}) RETURN d.id, d.name LIMIT 3"]
     )
     parameters: dict[str, Any] = Field({}, examples=[{"id": "HP:0001250"}])
+
+
+class DiagnosisRequest(_Request):
+    """A patient: findings by HPO id, or a Phenopacket; what is given beside a Phenopacket replaces what it says."""
+
+    present: list[HpoId] | None = Field(
+        None, max_length=500, description="Findings that are there.", examples=[["HP:0001166", "HP:0001083"]]
+    )
+    excluded: list[HpoId] | None = Field(
+        None, max_length=500, description="Findings that were looked for and are not there.", examples=[["HP:0001250"]]
+    )
+    onset: Short | None = Field(
+        None, description="When it began: an HPO onset term, or an age as ISO 8601 duration.", examples=["HP:0003593"]
+    )
+    age: Short | None = Field(None, description="Age as ISO 8601 duration.", examples=["P3Y6M"])
+    sex: Literal["FEMALE", "MALE"] | None = None
+    inheritance: list[HpoId] | None = Field(
+        None, max_length=20, description="Modes of inheritance that the family suggests.", examples=[["HP:0000006"]]
+    )
+    genes: list[Short] | None = Field(
+        None, max_length=500, description="Candidate genes, by symbol or id.", examples=[["FBN1"]]
+    )
+    phenopacket: dict[str, Any] | None = Field(
+        None, description="A GA4GH Phenopacket, schema v1 or v2; of a family, the proband."
+    )
+    limit: int = Field(10, ge=1, le=100, description="How many diseases to explain.")
+    catalogue: Literal["OMIM", "ORPHA", "DECIPHER"] | None = Field(
+        None, description="Ranks the diseases of this catalogue alone."
+    )
 
 
 class IngestionRequest(_Request):

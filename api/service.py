@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
 import structlog
-from kg.store import GraphStore, Retraction, open_store
 
 from api.cypher_guard import run_guarded
 from api.errors import ForbiddenError, NotReadyError
@@ -22,8 +22,18 @@ from ingestion.readers.base import READERS, get_reader
 from kg.errors import EvigraphError, InputError, NotFoundError
 from kg.ontology import Ontology
 from kg.rdf import export_rdf
+from kg.store import GraphStore, Retraction, open_store
+
+if TYPE_CHECKING:
+    from api.diagnosing import Diagnosing
+    from reasoning.diagnosis.diagnose import Reasoner
 
 log = structlog.get_logger("service")
+
+T = TypeVar("T")
+
+_REFRESH_SHARE = 0.25
+"""Share of the time that following a graph which changes all the time may take."""
 
 
 class Service:
@@ -32,10 +42,12 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._store: GraphStore | None = None
+        self._diagnosing: Diagnosing | None = None
         self._why_not_ready = "the graph is being opened"
         self._version = -1
         self._ready = asyncio.Event()
         self._look = asyncio.Event()
+        self._keeps_ready = False
         self.on_version: Callable[[int], None] = lambda _: None
 
     async def __aenter__(self) -> Service:
@@ -58,13 +70,18 @@ class Service:
 
     async def close(self) -> None:
         """Closes the graph."""
+        if self._diagnosing is not None:
+            self._diagnosing.close()
+            self._diagnosing = None
         if self._store is not None:
             await self._store.close()
             self._store = None
 
     async def keep_ready(self) -> None:
         """Opens what is not open, and follows the changes that others make to the graph; ends when it is cancelled."""
+        self._keeps_ready = True
         while True:
+            started = time.monotonic()
             try:
                 if self._store is None:
                     await self.open()
@@ -73,8 +90,9 @@ class Service:
                 self._why_not_ready = str(error)
                 log.warning("not ready", reason=str(error))
             self._look.clear()
+            pause = max(self.settings.refresh_s, (time.monotonic() - started) * (1 / _REFRESH_SHARE - 1))
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._look.wait(), self.settings.refresh_s)
+                await asyncio.wait_for(self._look.wait(), pause)
 
     def look_again(self) -> None:
         """Looks for changes of the graph now."""
@@ -95,8 +113,13 @@ class Service:
         return self._version
 
     async def _refresh(self) -> None:
-        """Takes in what has changed since the last look."""
-        version = await self.store.version()
+        """Takes in what has changed since the last look; the last version answers until that is done."""
+        if self._diagnosing is None:
+            # Imported late, since most commands need neither LightGBM nor the snapshot.
+            from api.diagnosing import Diagnosing
+
+            self._diagnosing = Diagnosing(self.settings)
+        version = await self._diagnosing.refresh(self.store)
         if self._ready.is_set() and version == self._version:
             return
         self._version = version
@@ -113,6 +136,25 @@ class Service:
         if self._store is None:
             raise NotReadyError(self._why_not_ready)
         return self._store
+
+    # ---- diagnosis
+
+    async def with_reasoner(self, work: Callable[[Reasoner], T]) -> T:
+        """Runs work with the reasoner of the newest version that is ready, in a thread beside the event loop.
+
+        Without `keep_ready` in the background, that of the graph's version now.
+
+        Raises:
+            NotReadyError: the server is still starting.
+            ConflictError: the graph has no disease with findings.
+            EvigraphError: as the work says.
+        """
+        if self._diagnosing is None and self._store is not None and not self._keeps_ready:
+            await self._refresh()
+        self.check_ready()
+        if self._diagnosing is None:
+            raise NotReadyError(self._why_not_ready)
+        return await self._diagnosing.run(work)
 
     # ---- looking things up
 

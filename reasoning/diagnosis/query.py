@@ -19,6 +19,15 @@ _INHERITANCE_ROOT = "HP:0000005"
 
 
 @dataclass(frozen=True, slots=True)
+class Ignored:
+    """Something of the question that could not be used."""
+
+    place: str
+    given: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """A patient as the user describes him, and how much the answer is to say.
 
@@ -34,6 +43,7 @@ class Query:
         catalogue: ranks only diseases of this catalogue; empty: all.
         places: `present[3]` → what to call this place in messages, where the user knows it by another name.
         lenient: leaves out what can't be used, and says so, instead of refusing the whole query.
+        ignored: what was left out before the question came to be.
     """
 
     present: tuple[str, ...] = ()
@@ -47,6 +57,7 @@ class Query:
     catalogue: str = ""
     places: Mapping[str, str] = field(default_factory=dict)
     lenient: bool = False
+    ignored: tuple[Ignored, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +75,6 @@ class Replaced:
     place: str
     given: str
     used: str
-
-
-@dataclass(frozen=True, slots=True)
-class Ignored:
-    """Something of the question that could not be used."""
-
-    place: str
-    given: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ class _Reading:
         self.query = query
         self.annotations = annotations
         self.replaced: list[Replaced] = []
-        self.ignored: list[Ignored] = []
+        self.ignored = list(query.ignored)
 
     def place(self, name: str) -> str:
         return self.query.places.get(name, name)
