@@ -109,10 +109,7 @@ def _match(finding: FindingExplained) -> str:
 def _questions(questions: Sequence[Question]) -> Table:
     rows = _columns(table(), "finding:", "id", "bits", "yes", "if yes:", "if no:")
     for question in questions:
-        outlooks = [
-            f"{outlook.name} {percent(outlook.probability)}" if outlook else "another disease"
-            for outlook in (question.if_yes, question.if_no)
-        ]
+        outlooks = [f"{o.name} {percent(o.probability)}" for o in (question.if_yes, question.if_no)]
         rows.add_row(question.name, question.id, f"{question.information:.2f}", percent(question.yes), *outlooks)
     return rows
 

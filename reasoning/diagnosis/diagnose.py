@@ -112,8 +112,8 @@ class Reasoner:
         if (top := float(probability[0])) >= threshold:
             return ""
         return (
-            f"the likeliest disease has a probability of {percent(top)}, "
-            f"and below {percent(threshold)} fewer than half of the leading diseases were right when this was measured"
+            f"the likeliest disease has probability {percent(top)}, and below {percent(threshold)} "
+            "the leading disease is wrong more often than right"
         )
 
     def _find_gene(self, text: str) -> str | None:

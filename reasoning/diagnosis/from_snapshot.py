@@ -46,18 +46,17 @@ def annotations_of(snapshot: Snapshot, models: Collection[str] = ()) -> Phenotyp
     Raises:
         InputError: is_a runs in a cycle.
     """
-    tables = [_claims(snapshot, name, aspect, models) for name, aspect in ANNOTATIONS.items()]
-    subject, object_, source, aspect, numerator, denominator, share, excluded = (
-        np.concatenate(columns) for columns in zip(*tables, strict=True)
-    )
-    associated = snapshot.facts("ASSOCIATED_WITH")
     is_disease = _mask(snapshot, "Disease")
-    diseases = np.unique(np.concatenate((subject[is_disease[subject]], associated.object)))
-    diseases = diseases[is_disease[diseases]]
     terms = _living_terms(snapshot)
+    is_term = np.zeros(len(snapshot), np.bool_)
+    is_term[terms] = True
+    tables = [_claims(snapshot, name, aspect, models) for name, aspect in ANNOTATIONS.items()]
+    columns = [np.concatenate(parts) for parts in zip(*tables, strict=True)]
+    keep = is_disease[columns[0]] & is_term[columns[1]]
+    subject, object_, source, *rest = (column[keep] for column in columns)
+    associated = snapshot.facts("ASSOCIATED_WITH").object
+    diseases = np.unique(np.concatenate((subject, associated[is_disease[associated]])))
     sources, source = np.unique(source, return_inverse=True)
-    disease, term = _place(snapshot, diseases, subject), _place(snapshot, terms, object_)
-    rows = AnnotationRows(disease, term, source, aspect, numerator, denominator, share, excluded)
     ids = _Ids(snapshot)
     return build_annotations(
         terms=ids.named(terms),
@@ -66,7 +65,7 @@ def annotations_of(snapshot: Snapshot, models: Collection[str] = ()) -> Phenotyp
         diseases=ids.named(diseases),
         genes=((disease, gene) for gene, disease in ids.pairs("ASSOCIATED_WITH")),
         sources=[snapshot.source_id(at) for at in sources.tolist()],
-        rows=rows.select((disease >= 0) & (term >= 0)),
+        rows=AnnotationRows(_place(snapshot, diseases, subject), _place(snapshot, terms, object_), source, *rest),
     )
 
 
@@ -129,8 +128,8 @@ def _living_terms(snapshot: Snapshot) -> Ints:
 
 
 def _place(snapshot: Snapshot, members: Ints, entities: Ints) -> Ints:
-    """Position of each entity among the members, or -1."""
-    places = np.full(len(snapshot), -1)
+    """Position of each entity among the members."""
+    places = np.zeros(len(snapshot), np.int64)
     places[members] = np.arange(len(members))
     return places[entities]
 

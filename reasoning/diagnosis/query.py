@@ -210,7 +210,8 @@ def understand(
     inheritance = reading.terms("inheritance", query.inheritance, lambda t: modes in of(t), "mode of inheritance")
     genes = reading.genes(find_gene)
     if not (present or excluded or genes):
-        raise InputError("nothing to go by: give at least one finding or gene", reading.place("present"))
+        why = "".join(f"; {i.place}: {i.given} left out, {i.reason}" for i in reading.ignored[:3])
+        raise InputError(f"nothing to go by: give at least one finding or gene{why}", "present")
     onset, age = reading.onset_years(query.onset), reading.duration("age", query.age)
     sex = query.sex if query.sex in SEXES else ""
     findings = Findings(

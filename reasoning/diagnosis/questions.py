@@ -25,7 +25,7 @@ _LEAST_INFORMATION = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """The disease that would lead after an answer, and its probability then; null: none of the likely ones would."""
+    """The likeliest disease after an answer, and its probability then."""
 
     id: str
     name: str
@@ -47,8 +47,8 @@ class Question:
     name: str
     information: float
     yes: float
-    if_yes: Outlook | None
-    if_no: Outlook | None
+    if_yes: Outlook
+    if_no: Outlook
 
 
 def next_questions(index: Index, diseases: Ints, probability: Floats, findings: Findings, count: int) -> list[Question]:
@@ -139,10 +139,8 @@ def _implies(annotations: PhenotypeAnnotations, one: int, other: int) -> bool:
     return one in annotations.ancestors_of(other) or other in annotations.ancestors_of(one)
 
 
-def _lead(annotations: PhenotypeAnnotations, diseases: Ints, joint: Floats) -> Outlook | None:
-    best = int(np.argmax(joint))
-    if best == len(diseases):
-        return None
+def _lead(annotations: PhenotypeAnnotations, diseases: Ints, joint: Floats) -> Outlook:
+    best = int(np.argmax(joint[:-1]))
     disease = int(diseases[best])
     share = float(joint[best] / joint.sum())
     return Outlook(annotations.disease_ids[disease], annotations.disease_names[disease], round(share, 4))

@@ -114,14 +114,13 @@ def _how_often(finding: FindingExplained) -> str:
 
 
 def _question(question: Question, evidence: EvidenceList) -> str:
-    text = f"Asking for {_of(question)} would tell most"
-    outlooks = []
-    numbers: list[int] = []
-    for answer, outlook in (("yes", question.if_yes), ("no", question.if_no)):
-        if outlook:
-            outlooks.append(f"with {answer}, {outlook.name} ({outlook.id}) has {percent(outlook.probability)}")
-            numbers += evidence.cite(outlook.id, "HAS_PHENOTYPE", question.id)
-    return f"{text}{': ' if outlooks else ''}{'; '.join(outlooks)}{_cite(list(dict.fromkeys(numbers)))}."
+    outlooks = {"yes": question.if_yes, "no": question.if_no}
+    told = "; ".join(
+        f"with {answer}, {outlook.name} ({outlook.id}) has {percent(outlook.probability)}"
+        for answer, outlook in outlooks.items()
+    )
+    numbers = {n for outlook in outlooks.values() for n in evidence.cite(outlook.id, "HAS_PHENOTYPE", question.id)}
+    return f"Asking for {_of(question)} would tell most: {told}{_cite(sorted(numbers))}."
 
 
 def _list(items: Sequence[str]) -> str:
