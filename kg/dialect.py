@@ -28,6 +28,9 @@ class Dialect(Protocol):
     def text_query(self, words: list[str]) -> str:
         """The index query for entities that have all these words (lower case, letters and digits only)."""
 
+    def timed(self, query: str, seconds: float) -> str:
+        """The query, marked with its time limit where the database does not heed the one of Bolt's transactions."""
+
 
 def _constraints_and_ranges() -> list[str]:
     unique = (
@@ -64,6 +67,10 @@ class Neo4jDialect:
         """Lucene: each word is a must."""
         return _all_words(words)
 
+    def timed(self, query: str, seconds: float) -> str:  # noqa: ARG002 (the interface)
+        """As it is."""
+        return query
+
 
 class ArcadeDialect:
     """ArcadeDB: full-text indexes are made through SQL, one a property; a list is indexed by item."""
@@ -93,6 +100,10 @@ class ArcadeDialect:
     def text_query(self, words: list[str]) -> str:
         """ArcadeDB reads Lucene's `+`, too."""
         return _all_words(words)
+
+    def timed(self, query: str, seconds: float) -> str:
+        """With a comment that `kg.embedded_server` reads, which stops the query."""
+        return f"/* at most {seconds * 1000:.0f} ms */ {query}"
 
 
 def _all_words(words: list[str]) -> str:

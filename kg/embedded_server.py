@@ -9,12 +9,14 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import signal
 import socket
 import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 from arcadedb_embedded.server import ArcadeDBServer
 
@@ -22,6 +24,9 @@ from kg.embedded import DATABASE
 
 _LINGER_S = 5.0
 """How long the server outlives its last client, so that a row of commands does not start it again each time."""
+_POLL_S = 0.2
+_TIME_LIMIT = re.compile(r"/\* at most (\d+) ms \*/")
+"""Begins a query that must not run longer; see `ArcadeDialect.timed`. ArcadeDB ignores the limit that Bolt sends."""
 
 
 def serve(folder: Path, heap: str) -> None:
@@ -57,23 +62,32 @@ def serve(folder: Path, heap: str) -> None:
         text = json.dumps({"bolt": bolt, "http": http, "pid": os.getpid()})
         (folder / "endpoint.part").write_text(text)
         (folder / "endpoint.part").rename(folder / "endpoint.json")
-        _wait_for_last_client(clients, stop)
+        running = server._java_server.getRunningQueries()  # noqa: SLF001 (the wrapper has no public way)
+        _watch(clients, stop, running)
     finally:
         (folder / "endpoint.json").unlink(missing_ok=True)
         server.stop()
 
 
-def _wait_for_last_client(clients: int, stop: threading.Event) -> None:
-    """Returns when nobody has held the clients' lock for a while; then holds it, so that newcomers wait for the end."""
+def _watch(clients: int, stop: threading.Event, running: Any) -> None:  # noqa: ANN401 (a Java object)
+    """Stops queries beyond their time, until nobody has held the clients' lock for a while; then holds the lock."""
     idle_since = time.monotonic()
-    while not stop.wait(0.5):
+    while not stop.wait(_POLL_S):
+        _stop_overdue(running)
         with contextlib.suppress(BlockingIOError):
             fcntl.flock(clients, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if time.monotonic() - idle_since > _LINGER_S:
-                return
+                return  # newcomers wait for the end
             fcntl.flock(clients, fcntl.LOCK_UN)
             continue
         idle_since = time.monotonic()
+
+
+def _stop_overdue(running: Any) -> None:  # noqa: ANN401
+    for query in running.getRunning():
+        limit = _TIME_LIMIT.match(str(query.getText()))
+        if limit and query.getElapsedMillis() > int(limit[1]):
+            query.terminate("time limit")
 
 
 def _ports(folder: Path) -> tuple[int, int]:
