@@ -19,8 +19,6 @@ from reasoning.diagnosis.annotations import Floats, Ints, PhenotypeAnnotations
 from reasoning.diagnosis.scan import Findings, Index
 
 _HYPOTHESES = 30
-_LEAST_INFORMATION = 1.5
-"""Terms of less information content (nats) are too general to be asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +65,7 @@ def next_questions(index: Index, diseases: Ints, probability: Floats, findings: 
     diseases, probability = diseases[likely], probability[likely]
     own, _ = profiles.exact.of_docs(diseases)
     terms = np.unique(own.term)
-    terms = terms[(annotations.information[terms] >= _LEAST_INFORMATION) & ~_known(annotations, findings)[terms]]
+    terms = terms[~_known(annotations, findings)[terms]]
     if len(terms) == 0 or len(diseases) == 0:
         return []
     prior = np.append(probability, max(1 - probability.sum(), 1e-9))

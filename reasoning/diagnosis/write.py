@@ -103,10 +103,11 @@ def _speaks_against(finding: FindingExplained, annotation: Named, result: Result
         what = f"{_of(finding)} was excluded, and "
         what += "is" if annotation.id == finding.id else f"{_of(annotation)}, a kind of it, is"
         return f"Against {result.id}: {what} one of its findings{_how_often(finding)}{_cite(finding.evidence)}."
-    return (
-        f"Against {result.id}: it explains {_of(finding)} by {_of(annotation)} only, "
-        f"and seldom{_how_often(finding)}{_cite(finding.evidence)}."
-    )
+    if finding.match == "exact":
+        what = f"{_of(finding)} is less frequent in it than on average"
+    else:
+        what = f"it explains {_of(finding)} only loosely, by {_of(annotation)}"
+    return f"Against {result.id}: {what}{_how_often(finding)}{_cite(finding.evidence)}."
 
 
 def _how_often(finding: FindingExplained) -> str:
