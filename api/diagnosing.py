@@ -57,6 +57,8 @@ class Diagnosing:
     def _build(self, snapshot: Snapshot, models: list[str]) -> Reasoner | None:
         """A reasoner for a snapshot; what is derived from annotations is kept if these have not changed."""
         started = time.perf_counter()
+        if len(snapshot.facts("HAS_PHENOTYPE")) == 0:
+            return None
         annotations = annotations_of(snapshot, models)
         if len(annotations.rows) == 0:
             return None

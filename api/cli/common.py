@@ -41,7 +41,7 @@ def settings_of(context: typer.Context, **overrides: object) -> Settings:
 
 
 def with_service(context: typer.Context, work: Callable[[Service], Awaitable[T]]) -> T:
-    """Opens the service, does the work, closes it.
+    """Opens the service, does the work, closes it; only warnings are logged, unless EVIGRAPH_LOG_LEVEL says more.
 
     Raises:
         EvigraphError: as the work says.
@@ -50,6 +50,8 @@ def with_service(context: typer.Context, work: Callable[[Service], Awaitable[T]]
     from api.service import Service
 
     settings = settings_of(context)
+    if "log_level" not in settings.model_fields_set:
+        settings = settings.model_copy(update={"log_level": "warning"})
     configure_logging(settings)
 
     async def run() -> T:

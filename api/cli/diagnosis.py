@@ -69,7 +69,8 @@ def diagnose(
     if file is None and not (present or excluded or gene):
         raise InputError("give a Phenopacket, or findings by --present HP:…")
     query = _query(file, {name: value for name, value in given.items() if value is not None})
-    answer = with_service(context, lambda service: service.with_reasoner(lambda reasoner: reasoner.diagnose(query)))
+    with err().status("Reading the graph …"):
+        answer = with_service(context, lambda service: service.with_reasoner(lambda reasoner: reasoner.diagnose(query)))
     if json:
         print_json(answer)
     else:

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.api.samples import packet
+from tests.api.test_cli import Run, _json, run
+
+__all__ = ["run"]
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Path:
+    file = tmp_path / "case.json"
+    file.write_text(json.dumps(packet()))
+    return file
+
+
+def test_diagnose_prints_a_report(run: Run, case: Path) -> None:
+    code, out, err = run("diagnose", str(case))
+    assert code == 0, err
+    assert "present: Seizure (HP:0001250), Ataxia (HP:0001251)" in out
+    for text in ("OMIM:100001", "Why Seizure-ataxia disease", "What to look for next", "In words", "Evidence"):
+        assert text in out
+    assert "[1] OMIM:100001 HAS_PHENOTYPE HP:0020219: PMID:1000" in out
+
+
+def test_diagnose_by_options(run: Run, case: Path) -> None:
+    found = _json(run("diagnose", "--present", "HP:0001250,HP:0001251", "--excluded", "HP:0001631", "--json"))
+    assert found["results"][0]["id"] == "OMIM:100001"
+    by_file = _json(run("diagnose", str(case), "--json"))
+    assert [r["id"] for r in by_file["results"]] == [r["id"] for r in found["results"]]
+    replaced = _json(run("diagnose", str(case), "--present", "HP:0001631", "--excluded", "", "--limit", "1", "--json"))
+    assert [r["id"] for r in replaced["results"]] == ["OMIM:100002"]
+    options = ("--onset", "P6M", "--sex", "female", "--gene", "aars1", "--inheritance", "HP:0000007")
+    told = _json(run("diagnose", "--present", "HP:0001250", *options, "--catalogue", "omim", "--json"))["query"]
+    assert (told["onset_years"], told["sex"], told["catalogue"]) == (0.5, "FEMALE", "OMIM")
+    assert told["genes"] == [{"id": "NCBIGene:16", "name": "AARS1"}]
+
+
+def test_a_phenopackets_genes_can_be_left_out(run: Run, case: Path) -> None:
+    told = packet()
+    told["interpretations"][0]["diagnosis"]["genomicInterpretations"] = [  # type: ignore[index]
+        {
+            "subjectOrBiosampleId": "A",
+            "interpretationStatus": "CAUSATIVE",
+            "gene": {"valueId": "HGNC:20", "symbol": "AARS1"},
+        }
+    ]
+    case.write_text(json.dumps(told))
+    assert [gene["id"] for gene in _json(run("diagnose", str(case), "--json"))["query"]["genes"]] == ["NCBIGene:16"]
+    assert _json(run("diagnose", str(case), "--without-genes", "--json"))["query"]["genes"] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((), "give a Phenopacket"),
+        (("--present", "HP:7654321"), "present[0]: HP:7654321"),
+        (("--present", "HP:0001250", "--sex", "x"), "sex"),
+        (("no-such-file.json",), "no-such-file.json"),
+        (("BAD",), "bad.json"),
+    ],
+)
+def test_bad_input_is_named(run: Run, tmp_path: Path, arguments: tuple[str, ...], says: str) -> None:
+    bad = tmp_path / "bad.json"
+    bad.write_text('{"id": ')
+    code, out, err = run("diagnose", *(str(bad) if argument == "BAD" else argument for argument in arguments))
+    assert code == 3
+    assert out == ""
+    assert says in err
+    assert err.count("\n") == 1
