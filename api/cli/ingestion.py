@@ -41,8 +41,7 @@ def ingest(
         from ingestion.progress import show_progress
 
         outcomes = []
-        wanted: list[Path | None] = [*(paths or [None])]
-        for path in wanted:
+        for path in paths or (None,):
             with show_progress(err()) as show:
                 outcome = await service.ingest(reader, path, name, show)
             outcomes.append(outcome)

@@ -7,7 +7,6 @@ https://obophenotype.github.io/human-phenotype-ontology/annotations/phenotype_hp
 from __future__ import annotations
 
 import importlib.util
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -45,7 +44,7 @@ class HpoReader:
         """Documents of a folder, or one file; see `Reader.documents`."""
         root = packaged_data() if path is None else path
         try:
-            names = set(os.listdir(root))
+            names = {entry.name for entry in root.iterdir()}
         except NotADirectoryError:
             present = [root]
         except OSError as error:

@@ -124,7 +124,7 @@ HPOA_HEAD = (
 GENES_HEAD = "ncbi_gene_id\tgene_symbol\thpo_id\thpo_name\tfrequency\tdisease_id\n"
 
 
-def hpoa_row(  # noqa: PLR0913
+def hpoa_row(
     disease: str = "OMIM:619340",
     name: str = "Developmental and epileptic encephalopathy 96",
     qualifier: str = "",
@@ -239,7 +239,11 @@ def packet_v1(id_: str = "old-1", **changes: Any) -> dict[str, Any]:
         "subject": {"id": "P7", "ageAtCollection": {"age": "P7Y"}, "sex": "MALE"},
         "phenotypicFeatures": [
             {"type": {"id": "HP:0001250"}, "classOfOnset": {"id": "HP:0003577"}},
-            {"type": {"id": "HP:0001251"}, "negated": True, "ageRangeOfOnset": {"start": {"age": "P1Y"}, "end": {"age": "P2Y"}}},
+            {
+                "type": {"id": "HP:0001251"},
+                "negated": True,
+                "ageRangeOfOnset": {"start": {"age": "P1Y"}, "end": {"age": "P2Y"}},
+            },
         ],
         "genes": [{"id": "HGNC:3811", "symbol": "FOXG1"}],
         "variants": [{"hgvsAllele": {"hgvs": "NM_005249.5:c.858dup"}}],
