@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import stamina
-from neo4j import READ_ACCESS, AsyncDriver, AsyncGraphDatabase, AsyncResult, AsyncTransaction
+from neo4j import READ_ACCESS, AsyncDriver, AsyncGraphDatabase, AsyncTransaction, Record
 from neo4j.exceptions import (
     AuthError,
     ClientError,
@@ -18,6 +19,7 @@ from neo4j.exceptions import (
     SessionExpired,
 )
 
+from kg.dialect import Dialect
 from kg.errors import InputError, QueryTimeoutError, StoreUnavailableError
 
 T = TypeVar("T")
@@ -25,12 +27,14 @@ Rows = list[dict[str, Any]]
 
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 30.0
+GRACE_S = 0.5
+"""How much longer than the database we wait for it to stop a query."""
 SCAN_TIMEOUT_S = 3600.0
 WRITE_TIMEOUT_S = 3600.0
 RETRY_S = 30.0
 """How long a write is retried while the database is away; reads are tried again once."""
 
-_TIMED_OUT = ("TransactionTimedOut", "TransactionTimedOutClientConfiguration")
+_TIMED_OUT = ("TransactionTimedOut", "TransactionTimedOutClientConfiguration", "Terminated")
 _CONFLICTS = ("ConcurrentModification", "NeedRetry", "DuplicatedKey")
 """Words in ArcadeDB's errors where two writers met: its locks are optimistic, Neo4j's writers wait for each other."""
 
@@ -40,12 +44,13 @@ class Bolt:
 
     Args:
         connect: gives (URI, user, password); asked again when the connection is lost, so that it may revive a server.
-        database: name of the database inside the server.
+        dialect: which database it is.
     """
 
-    def __init__(self, connect: Callable[[], Awaitable[tuple[str, str, str]]], database: str) -> None:
+    def __init__(self, connect: Callable[[], Awaitable[tuple[str, str, str]]], dialect: Dialect) -> None:
         self._connect = connect
-        self._database = database
+        self._dialect = dialect
+        self._database = dialect.database
         self._driver: AsyncDriver | None = None
         self.uri = ""
 
@@ -88,16 +93,17 @@ class Bolt:
             QueryTimeoutError: it took too long.
             StoreUnavailableError: the database went away.
         """
-        async with self._result(query, parameters, timeout_s) as result:
-            async for record in result:
-                yield dict(zip(record.keys(), record.values(), strict=True))
+        async with contextlib.aclosing(self._records(query, parameters, timeout_s, 1000)) as parts:
+            async for records in parts:
+                for record in records:
+                    yield dict(zip(record.keys(), record.values(), strict=True))
 
     async def batches(
         self, query: str, parameters: Mapping[str, Any] | None = None, size: int = 5000
     ) -> AsyncIterator[list[tuple[Any, ...]]]:
         """The same as tuples, many at a time, for scans."""
-        async with self._result(query, parameters, SCAN_TIMEOUT_S, fetch_size=size) as result:
-            while records := await result.fetch(size):
+        async with contextlib.aclosing(self._records(query, parameters, SCAN_TIMEOUT_S, size)) as parts:
+            async for records in parts:
                 yield [tuple(record.values()) for record in records]
 
     async def rows(self, query: str, parameters: Mapping[str, Any] | None = None) -> Rows:
@@ -152,23 +158,32 @@ class Bolt:
             raise StoreUnavailableError(f"{self.uri or 'the graph'}: not connected")
         return self._driver
 
-    @contextlib.asynccontextmanager
-    async def _result(
-        self, query: str, parameters: Mapping[str, Any] | None, timeout_s: float, fetch_size: int = 1000
-    ) -> AsyncIterator[AsyncResult]:
+    async def _records(
+        self, query: str, parameters: Mapping[str, Any] | None, timeout_s: float, size: int
+    ) -> AsyncGenerator[list[Record]]:
+        """Records, so many at a time. We watch the clock, too, in case that the database does not stop the query."""
+        give_up = asyncio.get_running_loop().time() + timeout_s + GRACE_S
         with self._translated():
             async with (
                 self._need_driver().session(
-                    database=self._database, default_access_mode=READ_ACCESS, fetch_size=fetch_size
+                    database=self._database, default_access_mode=READ_ACCESS, fetch_size=size
                 ) as session,
                 await session.begin_transaction(timeout=timeout_s) as transaction,
             ):
-                yield await transaction.run(query, dict(parameters or {}))
+                async with asyncio.timeout_at(give_up):
+                    result = await transaction.run(self._dialect.timed(query, timeout_s), dict(parameters or {}))
+                    records = await result.fetch(size)
+                while records:
+                    yield records
+                    async with asyncio.timeout_at(give_up):
+                        records = await result.fetch(size)
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
         try:
             yield
+        except TimeoutError as error:
+            raise QueryTimeoutError("the query took too long and was stopped") from error
         except (ServiceUnavailable, SessionExpired, AuthError, OSError) as error:
             raise self._unavailable(error) from error
         except Neo4jError as error:

@@ -54,7 +54,7 @@ async def open_store(
             return endpoint.bolt, USER, endpoint.password
 
         sql, release = server.sql, server.close
-    elif re.fullmatch(r"(bolt|neo4j)(\+s|\+ssc)?", scheme):
+    elif re.fullmatch(r"(bolt|neo4j)(\+s|\+ssc)?", scheme) and rest.startswith("//"):
         dialect = Neo4jDialect()
 
         async def connect() -> tuple[str, str, str]:
@@ -63,7 +63,7 @@ async def open_store(
         sql, release = _no_sql, _nothing
     else:
         raise ConfigurationError(f"the graph is embedded:FOLDER, bolt://… or neo4j://…, not {url!r}")
-    store = GraphStore(Bolt(connect, dialect.database), ontology, dialect, release)
+    store = GraphStore(Bolt(connect, dialect), ontology, dialect, release)
     try:
         await store.open(sql)
     except BaseException:

@@ -135,7 +135,8 @@ class Writer:
     async def retract(self, source: str) -> Retraction:
         """Takes out what only this source (or document) says, and lowers the belief of the rest.
 
-        The ledger entries of documents that quoted the source are reset, so that loading them again brings it back.
+        The ledger entries of documents that quote or describe the source are reset, so that loading them again brings
+        it back.
 
         Raises:
             NotFoundError: neither a source nor a document of this id is in the graph.
@@ -143,10 +144,10 @@ class Writer:
         await self._begin()
         known = await self._rows(
             "OPTIONAL MATCH (s:Source {id: $id}) OPTIONAL MATCH (l:LedgerEntry {document: $id}) "
-            "RETURN s IS NOT NULL AS source, l IS NOT NULL AS document",
+            "RETURN s.documents AS described_in, l IS NOT NULL AS document",
             id=source,
         )
-        if not known or not (known[0]["source"] or known[0]["document"]):
+        if not known or (known[0]["described_in"] is None and not known[0]["document"]):
             raise NotFoundError(f"no source or document {source!r}")
         orphans = await self._drop_source(source)
         facts, documents = await self._rewrite_facts({source}, without=source)
@@ -156,7 +157,7 @@ class Writer:
         await self._run("MATCH (l:LedgerEntry {document: $id}) DELETE l", id=source)
         await self._run(
             "UNWIND $ids AS id MATCH (l:LedgerEntry {document: id}) SET l.records = 0, l.complete = false",
-            ids=sorted(documents | described_in),
+            ids=sorted({*documents, *described_in, *(known[0]["described_in"] or ())}),
         )
         forgotten = max(0, self._version - _REMEMBERED_REMOVALS)
         await self._run("MATCH (r:Removal) WHERE r.version <= $forgotten DELETE r", forgotten=forgotten)
@@ -244,6 +245,7 @@ class Writer:
         for chunk in _chunks(wanted):
             for row in await self._rows(_READ_ENTITIES, ids=chunk):
                 found[row["id"]] = row
+        await self._load_reliabilities({s for row in found.values() for s in row["sources"] or ()})
         new: dict[tuple[str, ...], Rows] = defaultdict(list)
         changed: Rows = []
         for id_ in wanted:
@@ -304,6 +306,7 @@ class Writer:
             result = await self._tx.run(_MERGE_FACTS.format(type=type_), rows=rows)
             different += await result.data()
             created += (await result.consume()).counters.relationships_created
+        await self._load_reliabilities({source for row in different for source in row["sources"]})
         merged = []
         for row in different:
             claims = facts[row["subject"], row["object"]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from kg.merge import Descriptions, FactClaims, SourceDescriptions
@@ -10,6 +11,15 @@ from kg.model import Claim, Entity, Source
 from kg.ontology import Ontology
 
 Fact = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Everything in a graph: sources by id; labels and properties of entities by id; properties of facts."""
+
+    sources: dict[str, dict[str, Any]]
+    entities: dict[str, tuple[list[str], dict[str, Any]]]
+    facts: dict[Fact, dict[str, Any]]
 
 
 class MemoryStore:
@@ -66,12 +76,35 @@ class MemoryStore:
         if self.removals is not None:
             self.removals.append((self.now, gone, gone_facts))
 
+    def forget(self, source: str) -> None:
+        """Takes out what describes a source, or what a document says of sources: the part that `retract` leaves."""
+        for id_, said in list(self.sources_.items()):
+            rest = said.without(source)
+            if id_ == source or not rest.entries:
+                del self.sources_[id_]
+            else:
+                self.sources_[id_] = rest
+
     def content(self) -> tuple[dict[str, set[tuple[str, str]]], dict[str, dict], dict[Fact, dict]]:
         """All that was said, to compare two graphs by."""
         return (
             {id_: said.entries for id_, said in self.sources_.items()},
             {id_: said.entries for id_, (said, _) in self.entities.items()},
             {fact: claims.claims for fact, (claims, _) in self.facts.items()},
+        )
+
+    def rows(self) -> Rows:
+        """The same as the database has it, with what is derived, without versions."""
+        return Rows(
+            {id_: said.properties(self.ontology) | {"id": id_} for id_, said in self.sources_.items()},
+            {
+                id_: (
+                    sorted(said.labels(self.ontology)),
+                    said.properties(self.ontology, self.reliability) | {"id": id_},
+                )
+                for id_, (said, _) in self.entities.items()
+            },
+            {fact: claims.properties(self.reliability) for fact, (claims, _) in self.facts.items()},
         )
 
     # ---- what a snapshot reads --------------------------------------------------------------------------------------
