@@ -1,4 +1,4 @@
-"""Latency and throughput of `POST /v1/diagnosis` over real HTTP, with published cases.
+"""Latency and throughput of `POST /v1/diagnosis` over real HTTP, with published cases, or else simulated patients.
 
     python -m benchmarks.http_diagnosis [--cases FILE] [--limit N] [--whole] [--json FILE]
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import http.client
+import itertools
 import os
 import subprocess
 import sys
@@ -27,8 +28,11 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.diagnosis_data import installed_annotations
 from ingestion.readers.phenopackets import cases
 from kg.model import Rejected
+from reasoning.diagnosis.scan import Index, Parameters
+from reasoning.diagnosis.simulation import simulate
 
 CASES = Path(__file__).parents[2] / "shared" / "data" / "medical" / "phenopackets_dev.tar.xz"
 HEADERS = {"Content-Type": "application/json"}
@@ -57,6 +61,20 @@ def finding_bodies(path: Path, limit: int) -> list[bytes]:
         bodies.append(orjson.dumps({"present": case.present, "excluded": case.excluded, "sex": case.sex or None}))
         if len(bodies) == limit:
             break
+    return bodies
+
+
+def simulated_bodies(limit: int) -> list[bytes]:
+    """Requests with the findings of patients drawn from HPO's annotations."""
+    annotations = installed_annotations()
+    index = Index(annotations, Parameters())
+    bodies = []
+    for patient in itertools.islice(simulate(index, 2 * limit, seed=1), limit):
+        present, excluded = (
+            [annotations.term_ids[term] for term in terms.tolist()]
+            for terms in (patient.findings.present, patient.findings.excluded)
+        )
+        bodies.append(orjson.dumps({"present": present, "excluded": excluded}))
     return bodies
 
 
@@ -158,7 +176,11 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("data"), help="data folder")
     parser.add_argument("--json", type=Path, help="file to write")
     options = parser.parse_args()
-    bodies = (whole_bodies if options.whole else finding_bodies)(options.cases, options.limit)
+    if options.cases.exists():
+        bodies = (whole_bodies if options.whole else finding_bodies)(options.cases, options.limit)
+    else:
+        print(f"{options.cases} is not there: simulated patients instead")
+        bodies = simulated_bodies(options.limit)
     with server(options.data.resolve()) as address:
         rows = measure(address, bodies, (1, 16))
     table = Table("clients", "requests", "p50 ms", "p99 ms", "max ms", "requests/s")
@@ -167,7 +189,8 @@ def main() -> None:
         table.add_row(str(row["clients"]), str(row["requests"]), *values)
     Console().print(table)
     if options.json:
-        options.json.write_bytes(orjson.dumps({"whole": options.whole, "rows": rows}, option=orjson.OPT_INDENT_2))
+        made = {"published": options.cases.exists(), "whole": options.whole, "rows": rows}
+        options.json.write_bytes(orjson.dumps(made, option=orjson.OPT_INDENT_2))
 
 
 if __name__ == "__main__":

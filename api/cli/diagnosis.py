@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.cli.common import Json, print_json, with_service
+from api.cli.common import Json, err, print_json, with_service
 from kg.errors import InputError
 
 if TYPE_CHECKING:
