@@ -62,7 +62,7 @@ def serve(folder: Path, heap: str) -> None:
         text = json.dumps({"bolt": bolt, "http": http, "pid": os.getpid()})
         (folder / "endpoint.part").write_text(text)
         (folder / "endpoint.part").rename(folder / "endpoint.json")
-        running = server._java_server.getRunningQueries()  # noqa: SLF001 (the wrapper has no public way)
+        running = server._java_server.getRunningQueries()
         _watch(clients, stop, running)
     finally:
         (folder / "endpoint.json").unlink(missing_ok=True)
