@@ -42,7 +42,7 @@ demo: install ## loads all of HPO into an embedded database, and diagnoses three
 	run() { printf '\n$$ %s\n' "$$*"; "$$@"; }; \
 	run evigraph ingest hpo; \
 	run evigraph status; \
-	for case in $(CASES); do run evigraph diagnose "$$case" --limit 3; done
+	for case in $(CASES); do run evigraph diagnose "$$case" --catalogue OMIM --limit 3; done
 
 test: install ## runs all tests, those on Neo4j included
 	@.ci/need java maven || test "$${CI:-}" != true
