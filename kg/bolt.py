@@ -35,7 +35,7 @@ RETRY_S = 30.0
 """How long a write is retried while the database is away; reads are tried again once."""
 
 _TIMED_OUT = ("TransactionTimedOut", "TransactionTimedOutClientConfiguration", "Terminated")
-_CONFLICTS = ("ConcurrentModification", "NeedRetry", "DuplicatedKey")
+_CONFLICTS = ("ConcurrentModification", "NeedRetry", "DuplicatedKey", "ConstraintValidationFailed")
 """Words in ArcadeDB's errors where two writers met: its locks are optimistic, Neo4j's writers wait for each other."""
 
 

@@ -1,0 +1,247 @@
+"""Random sequences of writes and retractions, on real stores, against dictionaries and against fresh graphs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from kg.errors import NotFoundError
+from kg.model import Claim, Entity, Source
+from kg.snapshot import load_snapshot, refresh_snapshot
+from kg.store import Batch, GraphStore, LedgerEntry
+from tests.kg.conftest import ONTOLOGY, Backend
+from tests.kg.graphs import content, ledger
+from tests.kg.memory_store import MemoryStore
+from tests.kg.test_snapshot import assert_same
+
+T = TypeVar("T")
+
+SOURCE_IDS = st.sampled_from(("S:1", "S:2", "S:3"))
+DOCUMENTS = ("doc:a", "doc:b", "doc:c")
+ENTITY_IDS = st.sampled_from(("E:1", "E:2", "E:3", "E:4"))
+CONFIDENCES = st.sampled_from((0.0, 0.3, 1.0))
+NAMES = st.sampled_from(("one", "two"))
+
+
+@dataclass(frozen=True)
+class Write:
+    batch: Batch
+
+
+@dataclass(frozen=True)
+class Retract:
+    id: str
+
+
+@st.composite
+def writes(draw: st.DrawFn) -> Write:
+    """A batch of one document, which describes every source that it cites."""
+    document = draw(st.sampled_from(DOCUMENTS))
+    claims = draw(
+        st.lists(
+            st.builds(
+                Claim,
+                subject=ENTITY_IDS,
+                relation=st.sampled_from(("HAS_PHENOTYPE", "ASSOCIATED_WITH")),
+                object=ENTITY_IDS,
+                source=SOURCE_IDS,
+                confidence=CONFIDENCES,
+                qualifiers=st.sampled_from(({}, {"onset_age": "P1Y"})),
+                document=st.just(document),
+                place=st.sampled_from(("L1", "L2")),
+            ),
+            max_size=6,
+        )
+    )
+    entities = draw(
+        st.lists(
+            st.builds(
+                Entity,
+                id=ENTITY_IDS,
+                classes=st.sampled_from((("Disease",), ("Gene",), ("Phenotype",))),
+                source=SOURCE_IDS,
+                properties=st.one_of(
+                    st.builds(lambda name: {"name": name}, NAMES),
+                    st.builds(lambda name: {"synonyms": (name,)}, NAMES),
+                ),
+                document=st.just(document),
+            ),
+            max_size=4,
+        )
+    )
+    cited = sorted({r.source for r in (*claims, *entities)} | draw(st.sets(SOURCE_IDS, max_size=1)))
+    sources = [
+        Source(
+            id_,
+            draw(st.sampled_from(("model", "person"))),
+            draw(NAMES),
+            reliability=draw(RELIABILITIES),
+            document=document,
+        )
+        for id_ in cited
+    ]
+    return Write(Batch(sources, entities, claims, [ledger(document, len(claims) + len(entities) + len(sources))]))
+
+
+RELIABILITIES = st.sampled_from((None, 0.5))
+STEPS = st.lists(
+    st.one_of(writes(), writes(), st.builds(Retract, st.one_of(SOURCE_IDS, st.sampled_from(DOCUMENTS)))),
+    min_size=1,
+    max_size=7,
+)
+
+
+class Model:
+    """Dictionaries that are told the same, with a ledger."""
+
+    def __init__(self) -> None:
+        self.graph = MemoryStore(ONTOLOGY)
+        self.ledger: dict[str, LedgerEntry] = {}
+        self.said: list[Batch] = []
+
+    def write(self, batch: Batch) -> None:
+        self.graph.write(batch.sources, batch.entities, batch.claims)
+        self.ledger |= {entry.document: entry for entry in batch.ledger}
+        self.said.append(batch)
+
+    def retract(self, id_: str) -> bool:
+        if id_ not in self.graph.sources_ and id_ not in self.ledger:
+            return False
+        told_in = {
+            r.document
+            for batch in self.said
+            for r in (*batch.sources, *batch.entities, *batch.claims)
+            if id_ == (r.id if isinstance(r, Source) else r.source)
+        }
+        self.graph.retract(id_)
+        self.graph.forget(id_)
+        self.ledger.pop(id_, None)
+        self.ledger |= {d: ledger(d, 0, complete=False) for d in told_in & self.ledger.keys()}
+        self.said = [without(batch, id_) for batch in self.said]
+        return True
+
+
+def without(batch: Batch, id_: str) -> Batch:
+    """What remains of a batch if this source, or document, had never been."""
+    return Batch(
+        [s for s in batch.sources if id_ not in (s.id, s.document)],
+        [e for e in batch.entities if id_ not in (e.source, e.document)],
+        [c for c in batch.claims if id_ not in (c.source, c.document)],
+        batch.ledger,
+    )
+
+
+class Client:
+    """A store, and the loop that it lives in."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self._runner = asyncio.Runner()
+        self.store: GraphStore = self.run(backend.open)
+
+    def run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        return self._runner.run(work())
+
+    def empty(self) -> None:
+        async def delete() -> None:
+            async def work(transaction: Any) -> None:
+                await (await transaction.run("MATCH (n) DETACH DELETE n")).consume()
+
+            await self.store._bolt.write(work)
+
+        self.run(delete)
+        self.store._identity = ""
+
+    def close(self) -> None:
+        self.run(self.store.close)
+        self._runner.close()
+
+
+@pytest.fixture(scope="module")
+def client(database: Backend) -> Iterator[Client]:
+    opened = Client(database)
+    yield opened
+    opened.close()
+
+
+def examples(client: Client) -> Any:
+    many = 25 if client.backend.name == "embedded" else 6
+    return settings(
+        max_examples=many,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=(Phase.explicit, Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+async def take(store: GraphStore, model: Model, step: Write | Retract) -> None:
+    if isinstance(step, Write):
+        await store.write(step.batch)
+        model.write(step.batch)
+    elif model.retract(step.id):
+        await store.retract(step.id)
+    else:
+        with pytest.raises(NotFoundError):
+            await store.retract(step.id)
+
+
+def test_a_store_is_as_the_dictionaries_and_as_a_graph_that_never_had_what_was_retracted(client: Client) -> None:
+    @examples(client)
+    @given(STEPS)
+    def check(steps: list[Write | Retract]) -> None:
+        client.empty()
+
+        async def run() -> None:
+            model = Model()
+            for step in steps:
+                await take(client.store, model, step)
+            found = await content(client.store)
+            assert found == model.graph.rows()
+            entries = await client.store.ledger()
+            assert {d: (e.records, e.complete) for d, e in entries.items()} == {
+                d: (e.records, e.complete) for d, e in model.ledger.items()
+            }
+            digest = await client.store.digest()
+            for batch in model.said:  # again, and then on an empty graph: it never heard what was retracted
+                await client.store.write(batch)
+            assert await client.store.digest() == digest
+            await asyncio.to_thread(client.backend.empty)
+            await client.store.write(Batch([s for b in model.said for s in b.sources]))
+            for batch in reversed(model.said):
+                await client.store.write(batch)
+            assert await content(client.store) == found
+
+        client.run(run)
+
+    check()
+
+
+def test_a_refreshed_snapshot_is_a_new_one(client: Client, tmp_path: Path) -> None:
+    @examples(client)
+    @given(STEPS, STEPS)
+    def check(before: list[Write | Retract], after: list[Write | Retract]) -> None:
+        client.empty()
+        (tmp_path / "new").mkdir(exist_ok=True)
+
+        async def run() -> None:
+            model = Model()
+            for step in before:
+                await take(client.store, model, step)
+            snapshot = await load_snapshot(client.store, "medical", tmp_path)
+            for step in after:
+                await take(client.store, model, step)
+            refreshed = await refresh_snapshot(snapshot, client.store, tmp_path)
+            assert_same(refreshed, await load_snapshot(client.store, "medical", tmp_path / "new"))
+
+        client.run(run)
+
+    check()
