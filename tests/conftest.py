@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.support.backends import backend, database, embedded_backend, neo4j_backend  # noqa: F401 (fixtures)
 from tests.support.neo4j_server import Neo4jServer, Neo4jUnavailableError
 
 

@@ -20,7 +20,6 @@ from kg.errors import (
 )
 from kg.model import Claim, Entity, Source
 from kg.store import Batch, GraphStore, open_store
-from tests.kg.conftest import ONTOLOGY, Backend
 from tests.kg.graphs import (
     ATAXIA,
     DRAVET,
@@ -35,6 +34,7 @@ from tests.kg.graphs import (
     sample,
     split,
 )
+from tests.support.backends import ONTOLOGY, Backend
 
 
 @pytest_asyncio.fixture

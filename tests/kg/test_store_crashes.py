@@ -15,8 +15,8 @@ import pytest
 from kg.errors import StoreUnavailableError
 from kg.model import Claim
 from kg.store import Batch, GraphStore
-from tests.kg.conftest import Backend
 from tests.kg.graphs import MODEL, PUBLICATION, content, ledger, sample
+from tests.support.backends import Backend
 
 
 def row(number: int, by: str = PUBLICATION.id) -> Claim:

@@ -16,10 +16,10 @@ from kg.errors import NotFoundError
 from kg.model import Claim, Entity, Source
 from kg.snapshot import load_snapshot, refresh_snapshot
 from kg.store import Batch, GraphStore, LedgerEntry
-from tests.kg.conftest import ONTOLOGY, Backend
 from tests.kg.graphs import content, ledger
 from tests.kg.memory_store import MemoryStore
 from tests.kg.test_snapshot import assert_same
+from tests.support.backends import ONTOLOGY, Backend
 
 T = TypeVar("T")
 

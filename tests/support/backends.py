@@ -1,4 +1,4 @@
-"""Both databases, started once for all tests of the store; each test gets an empty graph."""
+"""Both databases, started once for all tests; each test that asks for `backend` gets an empty graph."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from neo4j import GraphDatabase
 from kg.embedded import DATABASE, USER, EmbeddedServer
 from kg.ontology import Ontology
 from kg.store import GraphStore, open_store
-from tests.conftest import Neo4jEndpoint
 from tests.support.neo4j_server import Neo4jServer
 
 ONTOLOGY = Ontology.load()
@@ -65,7 +64,7 @@ def embedded_backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backe
 
 @pytest.fixture(scope="session")
 def neo4j_backend(request: pytest.FixtureRequest) -> Backend:
-    end: Neo4jEndpoint = request.getfixturevalue("neo4j_endpoint")
+    end = request.getfixturevalue("neo4j_endpoint")
 
     def server() -> Neo4jServer:
         if "NEO4J_URI" in os.environ:
