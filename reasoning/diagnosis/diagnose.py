@@ -75,12 +75,12 @@ class Reasoner:
         annotations, explainer = self.annotations, self._explainer
         diseases = ranking.candidates[:limit]
         matches = Matches(self.model.index, diseases, findings)
+        of_all = explainer.findings(matches, diseases, findings, evidence)
         score = ranking.score[:limit] / self.model.ranker.calibration.temperature
         genes = self.model.gene_ratio(findings)[diseases]
         inheritance = self.model.inheritance_ratio(findings)[diseases]
         results = []
-        for row, disease in enumerate(diseases.tolist()):
-            explained = explainer.findings(matches, row, disease, findings, evidence)
+        for row, (disease, explained) in enumerate(zip(diseases.tolist(), of_all, strict=True)):
             parts = Parts(
                 findings=round(float(score[row] - genes[row] - inheritance[row]), 4),
                 genes=round(float(genes[row]), 4),

@@ -7,6 +7,7 @@ while the ranker learned how much such a finding is worth.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from reasoning.diagnosis.query import Named
 from reasoning.diagnosis.scan import Findings, Index
 
 MatchKind = Literal["exact", "descendant", "ancestor", "none"]
+State = Literal["present", "excluded"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class FindingExplained:
 
     id: str
     name: str
-    state: Literal["present", "excluded"]
+    state: State
     contribution: float
     match: MatchKind
     annotation: Named | None
@@ -108,18 +110,22 @@ class Matches:
         wanted = np.zeros(self._terms, np.bool_)
         wanted[[term for above in self._above.values() for term, _ in above]] = True
         wanted[findings.excluded] = True
-        cells, owner = index.profiles.exact.of_docs(diseases)
-        at, cell = slices(self._annotations.ancestor_start, cells.term)
+        table = index.profiles.exact
+        cells, owner = slices(table.doc_start, diseases)
+        own, frequency = table.entries.term[cells], table.entries.frequency[cells]
+        at, cell = slices(self._annotations.ancestor_start, own)
         term = self._annotations.ancestors[at]
         at = np.flatnonzero(wanted[term])
+        cell, term = cell[at], term[at]
         # Written last, and so kept, is the most frequent cell of a disease and ancestor.
-        at = at[np.argsort(cells.frequency[cell[at]], kind="stable")]
-        keys = (owner[cell[at]] * self._terms + term[at]).tolist()
-        best = zip(cells.term[cell[at]].tolist(), cells.frequency[cell[at]].tolist(), strict=True)
+        order = np.argsort(frequency[cell], kind="stable")
+        cell, term = cell[order], term[order]
+        keys = (owner[cell] * self._terms + term).tolist()
+        best = zip(own[cell].tolist(), frequency[cell].tolist(), strict=True)
         self._carried: dict[int, tuple[int, float]] = dict(zip(keys, best, strict=True))
-        own = np.flatnonzero(wanted[cells.term])
-        keys = (owner[own] * self._terms + cells.term[own]).tolist()
-        self._exact: dict[int, float] = dict(zip(keys, cells.frequency[own].tolist(), strict=True))
+        at = np.flatnonzero(wanted[own])
+        keys = (owner[at] * self._terms + own[at]).tolist()
+        self._exact: dict[int, float] = dict(zip(keys, frequency[at].tolist(), strict=True))
 
     def _ancestors(self, finding: int) -> list[tuple[int, float]]:
         """Ancestors that a match may go through, each with what its frequency is multiplied by."""
@@ -162,13 +168,18 @@ class Paths:
 
     def __init__(self, annotations: PhenotypeAnnotations) -> None:
         self._annotations = annotations
-        self.up = lru_cache(maxsize=50_000)(self._up)
+        self.between = lru_cache(maxsize=100_000)(self._between)
 
-    def _up(self, term: int, ancestor: int) -> tuple[int, ...]:
+    def _between(self, finding: int, term: int, through: int) -> tuple[str, ...]:
+        """Ids from a finding up to what it has in common with a term, and down to that."""
+        path = (*self._up(finding, through), *self._up(term, through)[-2::-1])
+        return tuple(self._annotations.term_ids[at] for at in path)
+
+    def _up(self, term: int, ancestor: int) -> list[int]:
         annotations = self._annotations
         came_from = {term: term}
         todo = deque((term,))
-        while todo and ancestor not in came_from:
+        while ancestor not in came_from:
             at = todo.popleft()
             for parent in annotations.parents[annotations.parent_start[at] : annotations.parent_start[at + 1]].tolist():
                 if parent not in came_from:
@@ -177,15 +188,7 @@ class Paths:
         path = [ancestor]
         while path[-1] != term:
             path.append(came_from[path[-1]])
-        return tuple(reversed(path))
-
-    def between(self, finding: int, match: Match) -> list[str]:
-        """Ids from a finding to the annotation that matches it."""
-        if match.term < 0:
-            return []
-        up = self.up(finding, match.through)
-        down = self.up(match.term, match.through)[-2::-1]
-        return [self._annotations.term_ids[term] for term in (*up, *down)]
+        return path[::-1]
 
 
 class Explainer:
@@ -195,43 +198,39 @@ class Explainer:
         self._index = index
         self._annotations = index.annotations
         self._paths = Paths(index.annotations)
+        self._terms_of = lru_cache(maxsize=20_000)(self._find_terms)
 
     def findings(
-        self, matches: Matches, row: int, disease: int, findings: Findings, evidence: EvidenceList
-    ) -> list[FindingExplained]:
-        """All findings of the patient for one disease: present ones first, each kind in the order given."""
-        explained = [
-            self._explain(finding, "present", matches.present(row, finding), disease, evidence)
-            for finding in findings.present.tolist()
-        ]
-        explained += [
-            self._explain(finding, "excluded", matches.excluded(row, finding), disease, evidence)
-            for finding in findings.excluded.tolist()
-        ]
+        self, matches: Matches, diseases: Ints, findings: Findings, evidence: EvidenceList
+    ) -> list[list[FindingExplained]]:
+        """For each disease all findings of the patient: present ones first, each kind in the order given."""
+        explained: list[list[FindingExplained]] = [[] for _ in diseases]
+        present, excluded = findings.present.tolist(), findings.excluded.tolist()
+        states: list[tuple[int, State]] = [(f, "present") for f in present] + [(f, "excluded") for f in excluded]
+        unmatched: dict[int, FindingExplained] = {}
+        for row, (disease, of_disease) in enumerate(zip(diseases.tolist(), explained, strict=True)):
+            for finding, state in states:
+                match = matches.present(row, finding) if state == "present" else matches.excluded(row, finding)
+                if match.kind == "none":  # says the same of every such disease
+                    if finding not in unmatched:
+                        unmatched[finding] = self._explain(finding, state, match, [], "", [])
+                    of_disease.append(unmatched[finding])
+                    continue
+                disease_id = self._annotations.disease_ids[disease]
+                numbers = evidence.cite(disease_id, "HAS_PHENOTYPE", self._annotations.term_ids[match.term])
+                path = [*self._paths.between(finding, match.term, match.through), disease_id]
+                of_disease.append(self._explain(finding, state, match, numbers, evidence.reported(numbers), path))
         return explained
 
     def _explain(
-        self,
-        finding: int,
-        state: Literal["present", "excluded"],
-        match: Match,
-        disease: int,
-        evidence: EvidenceList,
+        self, finding: int, state: State, match: Match, numbers: list[int], reported: str, path: list[str]
     ) -> FindingExplained:
         annotations = self._annotations
-        disease_id = annotations.disease_ids[disease]
-        numbers: list[int] = []
-        reported = ""
-        path = self._paths.between(finding, match)
-        if match.term >= 0:
-            numbers = evidence.cite(disease_id, "HAS_PHENOTYPE", annotations.term_ids[match.term])
-            reported = evidence.reported(numbers)
-            path.append(disease_id)
         return FindingExplained(
             id=annotations.term_ids[finding],
             name=annotations.term_names[finding],
             state=state,
-            contribution=round(float(np.log(match.ratio)), 4),
+            contribution=round(math.log(match.ratio), 4),
             match=match.kind,
             annotation=self._named(match.term),
             through=self._named(match.through) if match.kind == "ancestor" else None,
@@ -271,7 +270,7 @@ class Explainer:
             if not np.isnan(years[term])
         ]
 
-    def _terms_of(self, disease: int, aspect: Aspect) -> list[int]:
+    def _find_terms(self, disease: int, aspect: Aspect) -> list[int]:
         rows = self._annotations.rows_of(disease)
         terms: list[int] = np.unique(rows.term[(rows.aspect == aspect) & ~rows.excluded]).tolist()
         return terms

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from reasoning.diagnosis.annotations import Floats, Ints, PhenotypeAnnotations
+from reasoning.diagnosis.annotations import Floats, Ints, PhenotypeAnnotations, slices
 from reasoning.diagnosis.scan import Findings, Index
 
 _HYPOTHESES = 30
@@ -63,8 +63,8 @@ def next_questions(index: Index, diseases: Ints, probability: Floats, findings: 
     diseases, probability = diseases[:_HYPOTHESES], probability[:_HYPOTHESES]
     likely = probability > 1e-4
     diseases, probability = diseases[likely], probability[likely]
-    own, _ = profiles.exact.of_docs(diseases)
-    terms = np.unique(own.term)
+    own, _ = slices(profiles.exact.doc_start, diseases)
+    terms = np.unique(profiles.exact.entries.term[own])
     terms = terms[~_known(annotations, findings)[terms]]
     if len(terms) == 0 or len(diseases) == 0:
         return []
@@ -109,11 +109,14 @@ def _known(annotations: PhenotypeAnnotations, findings: Findings) -> npt.NDArray
 def _chances(index: Index, diseases: Ints, terms: Ints) -> Floats:
     """P(t | d), (terms, diseases + 1); the last column is all else."""
     profiles = index.profiles
-    cells, owner = profiles.carried.of_docs(diseases)
-    at = np.searchsorted(terms, cells.term)
-    hit = terms[np.minimum(at, len(terms) - 1)] == cells.term
+    column = np.full(profiles.terms, -1)
+    column[terms] = np.arange(len(terms))
+    table = profiles.carried
+    cells, owner = slices(table.doc_start, diseases)
+    at = column[table.entries.term[cells]]
+    hit = at >= 0
     frequency = np.zeros((len(terms), len(diseases) + 1))
-    frequency[at[hit], owner[hit]] = cells.frequency[hit]
+    frequency[at[hit], owner[hit]] = table.entries.frequency[cells[hit]]
     background = profiles.background[terms]
     frequency[:, -1] = background
     noise = index.parameters.likelihood.noise

@@ -71,14 +71,14 @@ def test_contributions_are_the_likelihood_ratios(seed: int) -> None:
             assert match.through in annotations.ancestors_of(finding)
             assert (match.kind == "exact") == (match.term == finding)
             assert (match.kind == "ancestor") == (match.through != finding)
-            path = Paths(annotations).between(finding, match)
+            path = Paths(annotations).between(finding, match.term, match.through)
             assert path[0] == annotations.term_ids[finding]
             assert path[-1] == annotations.term_ids[match.term]
             _assert_is_a(annotations, path, annotations.term_ids[match.through])
     assert kinds == {"exact", "descendant", "ancestor", "none"}
 
 
-def _assert_is_a(annotations: PhenotypeAnnotations, path: list[str], top: str) -> None:
+def _assert_is_a(annotations: PhenotypeAnnotations, path: tuple[str, ...], top: str) -> None:
     """The path climbs by is_a to the top, then descends."""
     turn = path.index(top)
     upward = [*pairwise(path[: turn + 1])]
