@@ -36,7 +36,7 @@ class Server:
         self.url = f"http://127.0.0.1:{self.port}"
 
     def wait_ready(self) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while time.monotonic() < deadline:
             try:
                 if httpx.get(f"{self.url}/v1/readyz").status_code == 200:
@@ -44,7 +44,7 @@ class Server:
             except httpx.TransportError:
                 pass
             assert self.process.poll() is None, self.log.read_text()
-            time.sleep(0.1)
+            time.sleep(0.25)
         raise AssertionError(self.log.read_text())
 
 
