@@ -2,293 +2,91 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 
-from reasoning.diagnosis.annotations import Aspect, Floats, Ints, PhenotypeAnnotations, slices
-from reasoning.diagnosis.likelihood import Closure, LikelihoodParameters, Matrix, closure, likelihood_ratios
-from reasoning.diagnosis.profiles import Profiles, Smoothing, View
-from reasoning.diagnosis.relatives import same_disease, same_gene, same_series
+from reasoning.diagnosis.annotations import Aspect, Floats, Ints, slices
+from reasoning.diagnosis.profiles import Entries
+from reasoning.diagnosis.scan import Scan
 
-LEAST_INFORMATION = 1.0
-"""Ancestors of less information content (nats) are left out: more than a third of all diseases have them."""
+PARTS: Mapping[str, tuple[str, ...]] = {
+    "query": ("query_present", "query_excluded", "query_information"),
+    "likelihood": (
+        "likelihood",
+        "likelihood_mean",
+        "likelihood_gap",
+        "likelihood_rank",
+        "likelihood_worst",
+        "likelihood_best",
+        "likelihood_gain",
+        "unmatched",
+        "unmatched_share",
+    ),
+    "exact": ("exact_share", "exact_information", "exact_frequency", "exact_patients", "exact_sources"),
+    "similarity": ("resnik", "resnik_share", "cosine", "cosine_gap", "cosine_rank", "sim_gic"),
+    "expected": ("back_share", "back_mean", "missing", "frequent_missing", "frequent_found"),
+    "excluded": (
+        "absent_hits",
+        "absent_share",
+        "absent_loss",
+        "absent_information",
+        "absent_frequent",
+        "absent_cells",
+        "absent_carried",
+        "absent_carried_loss",
+        "absent_resnik",
+    ),
+    "cohort": (
+        "cohort_score",
+        "cohort_gap",
+        "cohort_rank",
+        "cohort_gain",
+        "cohort_found",
+        "cohort_barred",
+        "cohort_absent",
+        "cohort_absent_hits",
+        "cohort_absent_loss",
+        "cohort_asked",
+        "cohort_used",
+        "cohort_present_used",
+        "cohort_missing",
+        "cohort_cells",
+        "cohort_patients",
+        "cohort_published",
+    ),
+    "annotation": ("cells", "sources_per_cell", "counted_share", "patients", "has_gene"),
+    "relatives": ("merged", "merged_gap", "merged_rank", "same_gene", "same_gene_gap", "same_series", "same_series_gap"),
+    "course": ("onset_gap", "age_before_onset", "x_linked"),
+    "rivals": ("rival_gap", "rival_share", "alone", "alone_gain", "first_stage_gap"),
+}
+"""Part → its features, in the order in which they are computed."""
+
+FEATURES = tuple(name for names in PARTS.values() for name in names)
+"""All features in the order of the matrix's columns."""
+
+Columns = dict[str, Floats]
 
 
-@dataclass(frozen=True, slots=True)
-class Parameters:
-    """All numbers that are chosen by folds, not learned by the ranker."""
-
-    smoothing: Smoothing = field(default_factory=lambda: Smoothing(6.0, 0.35, 10.0))
-    likelihood: LikelihoodParameters = field(default_factory=LikelihoodParameters)
-    candidates: int = 100
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Findings:
-    """A query in positions; `onset_years` and `age_years` are NaN, `sex` is empty where unknown."""
-
-    present: Ints
-    excluded: Ints
-    onset_years: float = float("nan")
-    age_years: float = float("nan")
-    sex: str = ""
-
-
-class Index:
-    """Everything that does not depend on the query; built once for an annotation set."""
-
-    def __init__(self, annotations: PhenotypeAnnotations, parameters: Parameters) -> None:
-        self.annotations = annotations
-        self.parameters = parameters
-        self.profiles = Profiles(annotations, parameters.smoothing)
-        self.same_disease = same_disease(annotations)
-        self.same_gene = same_gene(annotations)
-        self.same_series = same_series(annotations)
-        profiles = self.profiles
-        cells = profiles.carried.entries
-        self.norm = np.bincount(
-            cells.doc, annotations.information[cells.term] ** 2 * cells.frequency, profiles.diseases
-        )
-        self.is_publication = np.array([id_.startswith("PMID:") for id_ in annotations.source_ids], np.bool_)
-        below = annotations.term_index.get("HP:0001417", -1)  # X-linked inheritance
-        self.x_linked_terms = np.array(
-            [below >= 0 and below in annotations.ancestors_of(t) for t in range(len(annotations.term_ids))], np.bool_
-        )
-        self.onset_years = onset_years(annotations)
-
-
-_ONSET = {
-    "HP:0030674": -0.5, "HP:0011460": -0.6, "HP:0011461": -0.3, "HP:0034199": -0.2, "HP:0034198": -0.3, "HP:0034197": -0.1,
-    "HP:0003577": 0.0, "HP:0003623": 0.04, "HP:0003593": 0.5, "HP:0011463": 3.0, "HP:0003621": 10.0, "HP:0410280": 8.0,
-    "HP:0003581": 30.0, "HP:0011462": 28.0, "HP:0025708": 18.0, "HP:0025709": 22.0, "HP:0025710": 33.0,
-    "HP:0003596": 50.0, "HP:0003584": 65.0,
-}  # fmt: skip
-"""Onset term → middle of its age range in years; before birth negative."""
-
-
-def onset_years(annotations: PhenotypeAnnotations) -> Floats:
-    """Typical age of each onset term in years; NaN for all other terms."""
-    years = np.full(len(annotations.term_ids), np.nan)
-    for id_, at in _ONSET.items():
-        if id_ in annotations.term_index:
-            years[annotations.term_index[id_]] = at
-    return years
+def features(scan: Scan, candidates: Ints) -> npt.NDArray[np.float32]:
+    """Features of candidates for the query of a scan, float32 (candidates, `FEATURES`)."""
+    columns: Columns = {}
+    own, holder = scan.view.exact_of_diseases(candidates)
+    best, ratios = _query(scan, candidates, columns), scan.ratios[:, candidates]
+    _likelihood(scan, candidates, ratios, columns)
+    _exact(scan, candidates, columns)
+    _own_cells(scan, candidates, own, holder, best, columns)
+    _absent_carried(scan, candidates, columns)
+    _cohort(scan, candidates, columns)
+    _relatives(scan, candidates, columns)
+    _course(scan, candidates, columns)
+    _rivals(scan, candidates, ratios, columns)
+    return np.stack([np.asarray(columns[name], np.float32) for name in FEATURES], 1)
 
 
 def _sum(owner: Ints, values: npt.ArrayLike, size: int) -> Floats:
     return np.bincount(owner, np.asarray(values, np.float64), size)
-
-
-def _rank(score: Floats) -> Floats:
-    """Rank from 0, best first; equal scores share the best one."""
-    return np.searchsorted(np.sort(-score), -score).astype(np.float64)
-
-
-class Scan:
-    """First stage: scores of all diseases for a query."""
-
-    def __init__(self, index: Index, view: View, findings: Findings) -> None:
-        self.index, self.view, self.findings = index, view, findings
-        profiles, annotations = index.profiles, index.annotations
-        size = profiles.diseases
-        self.closure: Closure = closure(view, findings.present, LEAST_INFORMATION)
-        self.ratios: Matrix = likelihood_ratios(view, findings.present, self.closure, index.parameters.likelihood)
-        self.likelihood: Floats = self.ratios.sum(0).astype(np.float64)
-        information = annotations.information[self.closure.terms]
-        norm = index.norm.copy()
-        if view.without is not None and len(view.touched):
-            cells, owner = view.of_diseases("carried", view.touched)
-            norm[view.touched] = _sum(
-                owner, annotations.information[cells.term] ** 2 * cells.frequency, len(view.touched)
-            )
-        dot = (information**2).astype(np.float32) @ np.sqrt(self.closure.carried)
-        self.cosine: Floats = dot / np.sqrt(np.maximum(norm, 1e-9) * max((information**2).sum(), 1e-9))
-        self._cohorts(size)
-        noise = len(findings.present) * np.log(index.parameters.likelihood.noise)
-        self.same_disease = index.same_disease.best(self.likelihood, noise)
-        self.same_gene = index.same_gene.best(self.likelihood, noise)
-        self.same_series = index.same_series.best(self.likelihood, noise)
-
-    def _cohorts(self, size: int) -> None:
-        """Best single source of each disease: score of its own counts for the findings."""
-        profiles = self.index.profiles
-        noise = self.index.parameters.likelihood.noise
-        count = len(profiles.cohort_disease)
-        cells, _ = self.view.cohorts_of_terms(self.findings.present)
-        lift = np.log(noise + (1 - noise) * cells.frequency / profiles.background[cells.term]) - np.log(noise)
-        self.cohort_gain = _sum(cells.doc, lift, count)
-        self.cohort_hits = np.bincount(cells.doc, minlength=count)
-        no, _ = self.view.cohorts_of_terms(self.findings.excluded)
-        self.cohort_absent = np.bincount(no.doc, minlength=count)
-        self.cohort_absent_loss = _sum(no.doc, np.log(1 - no.frequency), count)
-        self.cohort_score = self.cohort_gain + 0.5 * self.cohort_absent
-        # Cohorts are sorted by disease, so that each disease's best is found by one pass.
-        order = np.lexsort((self.cohort_score, profiles.cohort_disease))
-        last = np.flatnonzero(np.diff(profiles.cohort_disease[order], append=-1))
-        self.best_cohort = np.full(size, -1)
-        self.best_cohort[profiles.cohort_disease[order[last]]] = order[last]
-        self.cohort_best: Floats = np.where(self.best_cohort >= 0, self.cohort_score[self.best_cohort], 0.0)
-
-    def candidates(self, count: int) -> Ints:
-        """The union of the best few of each score, ascending."""
-        best = []
-        scores = {
-            "likelihood": (self.likelihood, count),
-            "cosine": (self.cosine, count // 2),
-            "cohort": (self.cohort_best, count // 2),
-            "same_disease": (self.same_disease, count // 4),
-            "same_gene": (self.same_gene, count // 5),
-        }
-        for score, many in scores.values():
-            many = min(many, len(score))
-            best.append(np.argpartition(-score, many - 1)[:many])
-        return np.unique(np.concatenate(best))
-
-
-def features(scan: Scan, candidates: Ints) -> tuple[list[str], npt.NDArray[np.float32]]:
-    """Features of candidates for the query of a scan.
-
-    Returns:
-        names, float32 (candidates, names).
-    """
-    index, view, findings = scan.index, scan.view, scan.findings
-    annotations, profiles = index.annotations, index.profiles
-    information = annotations.information
-    size = len(candidates)
-    present, excluded = findings.present, findings.excluded
-    many = max(len(present), 1)
-    out: dict[str, npt.ArrayLike] = {}
-
-    # ---- the query itself
-    out["query_present"] = np.full(size, len(present))
-    out["query_excluded"] = np.full(size, len(excluded))
-    out["query_information"] = np.full(size, information[present].mean() if len(present) else 0.0)
-
-    # ---- likelihood ratios
-    noise = float(np.log(index.parameters.likelihood.noise))
-    ratios = scan.ratios[:, candidates]
-    total = ratios.sum(0)
-    out["likelihood"] = total
-    out["likelihood_mean"] = total / many
-    out["likelihood_gap"] = total - scan.likelihood.max()
-    out["likelihood_rank"] = _rank(scan.likelihood)[candidates]
-    out["likelihood_worst"] = ratios.min(0) if len(present) else np.zeros(size)
-    out["likelihood_best"] = ratios.max(0) if len(present) else np.zeros(size)
-    out["likelihood_gain"] = np.maximum(ratios, 0).sum(0)
-    out["unmatched"] = (ratios <= noise + 1e-3).sum(0)
-    out["unmatched_share"] = (ratios <= noise + 1e-3).sum(0) / many
-    cells, owner = view.of_terms("exact", present)
-    place = np.full(profiles.diseases, -1)
-    place[candidates] = np.arange(size)
-    keep = place[cells.doc] >= 0
-    cells, owner = cells.select(keep), owner[keep]
-    at = place[cells.doc]
-    out["exact_share"] = np.bincount(at, minlength=size) / many
-    weight = max(information[present].sum(), 1e-9)
-    out["exact_information"] = _sum(at, information[cells.term], size) / weight
-    out["exact_frequency"] = _sum(at, cells.frequency, size) / np.maximum(np.bincount(at, minlength=size), 1)
-    out["exact_patients"] = np.log1p(_sum(at, cells.patients, size))
-    out["exact_sources"] = _sum(at, cells.sources, size) / many
-
-    # ---- similarity, query to disease and back
-    near = scan.closure
-    carried = near.carried[:, candidates]
-    has = carried > 0
-    resnik = np.zeros((len(present), size))
-    for row, finding in zip(resnik, present.tolist(), strict=True):
-        ancestors = annotations.ancestors_of(finding)
-        spots = np.searchsorted(near.terms, ancestors)
-        spots = spots[(spots < len(near.terms))]
-        spots = spots[np.isin(near.terms[spots], ancestors)]
-        row[:] = (has[spots] * information[near.terms[spots], None]).max(0) if len(spots) else 0.0
-    out["resnik"] = resnik.mean(0) if len(present) else np.zeros(size)
-    out["resnik_share"] = resnik.sum(0) / weight
-    out["cosine"] = scan.cosine[candidates]
-    out["cosine_rank"] = _rank(scan.cosine)[candidates]
-    own, holder = view.of_diseases("exact", candidates)
-    best = nearest(annotations, near.terms)
-    value = information[own.term] * own.frequency
-    match = np.minimum(best[own.term] / np.maximum(information[own.term], 1e-9), 1.0)
-    mass = np.maximum(_sum(holder, value, size), 1e-9)
-    out["back_share"] = _sum(holder, value * match, size) / mass
-    cells_of = np.bincount(holder, minlength=size)
-    out["back_mean"] = _sum(holder, best[own.term], size) / np.maximum(cells_of, 1)
-    out["missing"] = _sum(holder, value * (match < 0.5), size)
-    frequent = own.frequency > 0.5
-    out["frequent_missing"] = _sum(holder, frequent & (match < 0.5), size)
-    out["frequent_found"] = _sum(holder, frequent & (match > 0.999), size)
-    shared = (has * information[near.terms, None]).sum(0)
-    out["sim_gic"] = shared / np.maximum(information[near.terms].sum() + mass - shared, 1e-9)
-
-    # ---- excluded findings
-    said = np.zeros(profiles.terms, np.bool_)
-    said[excluded] = True
-    barred = said[own.term]
-    out["absent_hits"] = _sum(holder, barred, size)
-    out["absent_share"] = out["absent_hits"] / max(len(excluded), 1)
-    out["absent_loss"] = _sum(holder, barred * np.log(1 - own.frequency), size)
-    out["absent_information"] = _sum(holder, barred * information[own.term], size)
-    out["absent_frequent"] = _sum(holder, barred & frequent, size)
-    out["absent_cells"] = _sum(holder, barred, size) / np.maximum(cells_of, 1)
-    above, near_absent = view.of_terms("carried", excluded)
-    spot = place[above.doc]
-    spot = spot[spot >= 0]
-    out["absent_carried"] = np.bincount(spot, minlength=size) / max(len(excluded), 1)
-
-    # ---- the best single source
-    cohort = scan.best_cohort[candidates]
-    cohort_cells = np.maximum(np.diff(profiles.cohorts.doc_start)[cohort], 1)
-    out["cohort_score"] = scan.cohort_score[cohort]
-    out["cohort_gap"] = scan.cohort_score[cohort] - scan.cohort_best.max()
-    out["cohort_rank"] = _rank(scan.cohort_best)[candidates]
-    out["cohort_gain"] = scan.cohort_gain[cohort]
-    out["cohort_found"] = scan.cohort_hits[cohort] / many
-    out["cohort_absent"] = scan.cohort_absent[cohort] / max(len(excluded), 1)
-    out["cohort_absent_hits"] = scan.cohort_absent[cohort]
-    out["cohort_absent_loss"] = scan.cohort_absent_loss[cohort]
-    asked = len(present) + len(excluded)
-    hits = scan.cohort_hits[cohort] + scan.cohort_absent[cohort]
-    out["cohort_asked"] = hits / max(asked, 1)
-    out["cohort_used"] = hits / cohort_cells
-    out["cohort_present_used"] = scan.cohort_hits[cohort] / cohort_cells
-    out["cohort_cells"] = cohort_cells
-    out["cohort_patients"] = profiles.cohort_patients[cohort]
-    out["cohort_published"] = index.is_publication[profiles.cohort_source[cohort]]
-
-    # ---- what is known of the disease
-    out["cells"] = cells_of
-    out["sources_per_cell"] = _sum(holder, own.sources, size) / np.maximum(cells_of, 1)
-    out["counted_share"] = _sum(holder, own.patients > 0, size) / np.maximum(cells_of, 1)
-    out["patients"] = np.log1p(np.where(cells_of, _max(holder, own.patients, size), 0.0))
-
-    # ---- relatives
-    for name in ("same_disease", "same_gene", "same_series"):
-        score = getattr(scan, name)
-        out[name] = score[candidates] / many
-        out[f"{name}_gap"] = score[candidates] - scan.likelihood.max()
-
-    # ---- onset, age, sex
-    rows = annotations.rows
-    at_rows, holder = slices(annotations.row_start, candidates)
-    course = (rows.aspect[at_rows] != Aspect.PHENOTYPE) & (rows.source[at_rows] != (-1 if view.without is None else view.without))
-    at_rows, holder = at_rows[course], holder[course]
-    years = index.onset_years[rows.term[at_rows]]
-    known = ~np.isnan(years)
-    first = -_max(holder[known], -years[known], size)
-    last = _max(holder[known], years[known], size)
-    has_onset = np.bincount(holder[known], minlength=size) > 0
-    first, last = np.where(has_onset, first, np.nan), np.where(has_onset, last, np.nan)
-    scale = lambda x: np.log(x + 1.0)  # noqa: E731
-    gap = np.maximum(scale(first) - scale(findings.onset_years), scale(findings.onset_years) - scale(last))
-    out["onset_gap"] = np.maximum(gap, 0.0)
-    out["age_before_onset"] = np.maximum(scale(first) - scale(findings.age_years), -3.0)
-    linked = _sum(holder, index.x_linked_terms[rows.term[at_rows]], size) > 0
-    out["x_linked"] = linked * {"MALE": 1.0, "FEMALE": -1.0}.get(findings.sex, 0.0)
-
-    names = list(out)
-    return names, np.stack([np.asarray(out[name], np.float32) for name in names], 1)
 
 
 def _max(owner: Ints, values: Floats, size: int) -> Floats:
@@ -297,9 +95,230 @@ def _max(owner: Ints, values: Floats, size: int) -> Floats:
     return best
 
 
-def nearest(annotations: PhenotypeAnnotations, near: Ints) -> Floats:
-    """Information content of the most informative ancestor that each term shares with a query's closure."""
+def _rank(score: Floats) -> Floats:
+    """Rank from 0, best first; equal scores share the best one."""
+    return np.searchsorted(np.sort(-score), -score).astype(np.float64)
+
+
+def _places(scan: Scan, candidates: Ints) -> Ints:
+    place = np.full(scan.index.profiles.diseases, -1)
+    place[candidates] = np.arange(len(candidates))
+    return place
+
+
+def _nearest(scan: Scan, near: Ints) -> Floats:
+    """Information content of the most informative ancestor that each term shares with some terms' closure."""
+    annotations = scan.index.annotations
     value = np.zeros(len(annotations.term_ids))
     value[near] = annotations.information[near]
     best: Floats = np.maximum.reduceat(value[annotations.ancestors], annotations.ancestor_start[:-1])
     return best
+
+
+def _query(scan: Scan, candidates: Ints, out: Columns) -> Floats:
+    """The query itself, and similarity from query to disease; returns `_nearest` of the findings present."""
+    annotations, present = scan.index.annotations, scan.findings.present
+    information = annotations.information
+    size = len(candidates)
+    out["query_present"] = np.full(size, float(len(present)))
+    out["query_excluded"] = np.full(size, float(len(scan.findings.excluded)))
+    out["query_information"] = np.full(size, information[present].mean() if len(present) else 0.0)
+
+    place = _places(scan, candidates)
+    spot = {term: at for at, term in enumerate(scan.near)}
+    shown = np.zeros((len(spot), size))
+    for term, (diseases, _) in scan.near.items():
+        at = place[diseases]
+        shown[spot[term], at[at >= 0]] = information[term]
+    resnik = np.zeros(size)
+    for finding in present.tolist():
+        above = [spot[term] for term in annotations.ancestors_of(finding).tolist() if term in spot]
+        resnik += shown[above].max(0)
+    out["resnik"] = resnik / max(len(present), 1)
+    out["resnik_share"] = resnik / max(information[present].sum(), 1e-9)
+    out["shared"] = shown.sum(0)
+    out["cosine"] = scan.cosine[candidates]
+    out["cosine_gap"] = out["cosine"] - out["cosine"].max(initial=0.0)
+    out["cosine_rank"] = _rank(out["cosine"])
+    return _nearest(scan, np.array(list(scan.near), np.int64))
+
+
+def _likelihood(scan: Scan, candidates: Ints, ratios: npt.NDArray[np.float32], out: Columns) -> None:
+    many = max(len(ratios), 1)
+    noise = float(np.log(scan.index.parameters.likelihood.noise))
+    total = scan.likelihood[candidates]
+    out["likelihood"] = total
+    out["likelihood_mean"] = total / many
+    out["likelihood_gap"] = total - total.max(initial=-np.inf)
+    out["likelihood_rank"] = _rank(total)
+    out["likelihood_worst"] = ratios.min(0, initial=0.0)
+    out["likelihood_best"] = ratios.max(0, initial=noise)
+    out["likelihood_gain"] = np.maximum(ratios, 0).sum(0)
+    out["unmatched"] = (ratios <= noise + 1e-3).sum(0)
+    out["unmatched_share"] = out["unmatched"] / many
+
+
+def _exact(scan: Scan, candidates: Ints, out: Columns) -> None:
+    present, size = scan.findings.present, len(candidates)
+    information = scan.index.annotations.information
+    cells, _ = scan.view.exact_of_terms(present)
+    at = _places(scan, candidates)[cells.doc]
+    cells, at = cells.select(at >= 0), at[at >= 0]
+    count = np.bincount(at, minlength=size)
+    many = max(len(present), 1)
+    out["exact_share"] = count / many
+    out["exact_information"] = _sum(at, information[cells.term], size) / max(information[present].sum(), 1e-9)
+    out["exact_frequency"] = _sum(at, cells.frequency, size) / np.maximum(count, 1)
+    out["exact_patients"] = np.log1p(_sum(at, cells.patients, size))
+    out["exact_sources"] = _sum(at, cells.sources, size) / many
+
+
+def _own_cells(scan: Scan, candidates: Ints, own: Entries, holder: Ints, best: Floats, out: Columns) -> None:
+    """The disease's own findings: which of them the patient shows, which were looked for in vain; and how many there are."""
+    excluded, size = scan.findings.excluded, len(candidates)
+    information = scan.index.annotations.information
+    count = np.bincount(holder, minlength=size)
+    some = np.maximum(count, 1)
+    value = information[own.term] * own.frequency
+    match = np.minimum(best[own.term] / np.maximum(information[own.term], 1e-9), 1.0)
+    mass = np.maximum(_sum(holder, value, size), 1e-9)
+    frequent = own.frequency > 0.5
+    out["back_share"] = _sum(holder, value * match, size) / mass
+    out["back_mean"] = _sum(holder, best[own.term], size) / some
+    out["missing"] = _sum(holder, value * (match < 0.5), size)
+    out["frequent_missing"] = _sum(holder, frequent & (match < 0.5), size)
+    out["frequent_found"] = _sum(holder, frequent & (match > 0.999), size)
+    asked = information[np.array(list(scan.near), np.int64)].sum()
+    out["sim_gic"] = out["shared"] / np.maximum(asked + mass - out["shared"], 1e-9)
+
+    said = np.zeros(len(information), np.bool_)
+    said[excluded] = True
+    barred = said[own.term]
+    out["absent_hits"] = _sum(holder, barred, size)
+    out["absent_share"] = out["absent_hits"] / max(len(excluded), 1)
+    out["absent_loss"] = _sum(holder, barred * np.log(1 - own.frequency), size)
+    out["absent_information"] = _sum(holder, barred * information[own.term], size)
+    out["absent_frequent"] = _sum(holder, barred & frequent, size)
+    out["absent_cells"] = out["absent_hits"] / some
+
+    out["cells"] = count
+    out["sources_per_cell"] = _sum(holder, own.sources, size) / some
+    out["counted_share"] = _sum(holder, own.patients > 0, size) / some
+    out["patients"] = np.log1p(np.where(count, _max(holder, own.patients, size), 0.0))
+    out["has_gene"] = scan.index.has_gene[candidates]
+
+
+def _absent_carried(scan: Scan, candidates: Ints, out: Columns) -> None:
+    excluded, size = scan.findings.excluded, len(candidates)
+    annotations = scan.index.annotations
+    place = _places(scan, candidates)
+    hits, loss = np.zeros(size), np.zeros(size)
+    nearest = np.zeros((len(excluded), size))
+    seen: dict[int, Ints] = {}
+    for row, term in zip(nearest, excluded.tolist(), strict=True):
+        diseases, frequency = scan.view.carried_of_term(term)
+        at = place[diseases]
+        at, frequency = at[at >= 0], frequency[at >= 0]
+        hits[at] += 1
+        loss[at] += np.log(1 - frequency)
+        for above in annotations.ancestors_of(term).tolist():
+            if (gain := annotations.information[above]) >= 2.0:
+                if above not in seen:
+                    spots = place[scan.view.carried_of_term(above)[0]]
+                    seen[above] = spots[spots >= 0]
+                row[seen[above]] = np.maximum(row[seen[above]], gain)
+    many = max(len(excluded), 1)
+    out["absent_carried"] = hits / many
+    out["absent_carried_loss"] = loss
+    out["absent_resnik"] = nearest.sum(0) / many
+
+
+def _cohort(scan: Scan, candidates: Ints, out: Columns) -> None:
+    """The best single source."""
+    profiles, findings = scan.index.profiles, scan.findings
+    cohort = scan.best_cohort[candidates]
+    cells = np.diff(profiles.cohorts.doc_start)[cohort]
+    found, absent = scan.cohort_hits[cohort], scan.cohort_absent[cohort]
+    present, excluded = max(len(findings.present), 1), max(len(findings.excluded), 1)
+    out["cohort_score"] = scan.cohort_score[cohort]
+    out["cohort_gap"] = out["cohort_score"] - out["cohort_score"].max(initial=-np.inf)
+    out["cohort_rank"] = _rank(out["cohort_score"])
+    out["cohort_gain"] = scan.cohort_gain[cohort]
+    out["cohort_found"] = found / present
+    out["cohort_barred"] = scan.cohort_barred[cohort]
+    out["cohort_absent"] = absent / excluded
+    out["cohort_absent_hits"] = absent
+    out["cohort_absent_loss"] = scan.cohort_absent_loss[cohort]
+    out["cohort_asked"] = (found + absent) / (present + len(findings.excluded))
+    out["cohort_used"] = (found + absent) / cells
+    out["cohort_present_used"] = found / cells
+    own, holder = profiles.cohorts.of_docs(cohort)
+    said = np.zeros(profiles.terms, np.bool_)
+    said[findings.present] = said[findings.excluded] = True
+    out["cohort_missing"] = _sum(holder, ~said[own.term] * own.frequency, len(candidates))
+    out["cohort_cells"] = cells
+    out["cohort_patients"] = profiles.cohort_patients[cohort]
+    out["cohort_published"] = scan.index.is_publication[profiles.cohort_source[cohort]]
+
+
+def _relatives(scan: Scan, candidates: Ints, out: Columns) -> None:
+    many = max(len(scan.findings.present), 1)
+    merged = scan.merged[candidates]
+    top = merged.max(initial=-np.inf)
+    out["merged"] = merged / many
+    out["merged_gap"] = merged - top
+    out["merged_rank"] = _rank(merged)
+    for name in ("same_gene", "same_series"):
+        score: Floats = getattr(scan, name)[candidates]
+        out[name] = score / many
+        out[f"{name}_gap"] = score - top
+
+
+def _course(scan: Scan, candidates: Ints, out: Columns) -> None:
+    """Onset, age and sex against what the disease's rows say of onset and inheritance."""
+    index, view, findings, size = scan.index, scan.view, scan.findings, len(candidates)
+    rows = index.annotations.rows
+    at, holder = slices(index.annotations.row_start, candidates)
+    course = rows.aspect[at] != Aspect.PHENOTYPE
+    if view.without is not None:
+        course &= rows.source[at] != view.without
+    at, holder = at[course], holder[course]
+    terms = rows.term[at]
+    years = index.onset_years[terms]
+    known = ~np.isnan(years)
+    first = _log_age(-_max(holder[known], -years[known], size))
+    last = _log_age(_max(holder[known], years[known], size))
+    onset, age = _log_age(np.array([findings.onset_years, findings.age_years]))
+    out["onset_gap"] = np.maximum(np.maximum(first - onset, onset - last), 0.0)
+    out["age_before_onset"] = first - age
+    linked = _sum(holder, index.x_linked[terms], size) > 0
+    out["x_linked"] = linked * {"MALE": 1.0, "FEMALE": -1.0}.get(findings.sex, 0.0)
+
+
+def _log_age(years: Floats) -> Floats:
+    """ln(age since about conception); NaN where unknown or unbounded."""
+    logs: Floats = np.log(np.where(np.isfinite(years), np.maximum(years, -0.7) + 1.0, np.nan))
+    return logs
+
+
+def _rivals(scan: Scan, candidates: Ints, ratios: npt.NDArray[np.float32], out: Columns) -> None:
+    """Against the ten best others: does any of them explain the same findings better?"""
+    size = len(candidates)
+    total = scan.merged[candidates]
+    fused = scan.first_stage[candidates]
+    out["first_stage_gap"] = fused - fused.max(initial=-np.inf)
+    mass = np.exp(total - total.max(initial=-np.inf))
+    out["rival_share"] = mass / max(mass.sum(), 1e-9)
+    order = np.argsort(-fused, kind="stable")[:10]
+    best = np.sort(ratios[:, order], 1)[:, ::-1]
+    top = np.full(size, fused.max(initial=0.0))
+    if len(order) > 1:
+        top[order[0]] = fused[order[1]]
+    out["rival_gap"] = fused - top
+    first = best[:, 0] if best.shape[1] else np.zeros(len(ratios))
+    second = best[:, 1] if best.shape[1] > 1 else first
+    # What this candidate explains better than the best of the ten others.
+    is_first = ratios >= first[:, None] - 1e-6
+    other = np.where(is_first, second[:, None], first[:, None])
+    out["alone"] = (ratios - other >= 0).sum(0) / max(len(ratios), 1)
+    out["alone_gain"] = np.maximum(ratios - other, 0).sum(0)

@@ -12,12 +12,13 @@ that a finding has nothing to do with the disease.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from reasoning.diagnosis.annotations import Ints
+from reasoning.diagnosis.annotations import Floats, Ints
 from reasoning.diagnosis.profiles import View
 
 Matrix = npt.NDArray[np.float32]
@@ -32,7 +33,6 @@ class LikelihoodParameters:
         below: β, discount of a more specific annotation.
         above: α, discount of a common ancestor.
         common: least information content of a common ancestor, nats.
-        absent: weight of an excluded finding's log-likelihood ratio.
     """
 
     noise: float = 0.1
@@ -41,30 +41,17 @@ class LikelihoodParameters:
     common: float = 2.5
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Closure:
-    """The ancestors of a query's findings, and how often each disease has them.
-
-    Attributes:
-        terms: the ancestors, findings included, whose information content is at least `least`; ascending.
-        carried: float32 (terms, diseases), frequency carried up; 0 where a disease lacks the term.
-    """
-
-    terms: Ints
-    carried: Matrix
+Closure = Mapping[int, tuple[Ints, Floats]]
+"""The ancestors of a query's findings, findings included: term → diseases that have it, and how frequent it is there."""
 
 
 def closure(view: View, findings: Ints, least: float) -> Closure:
-    """Ancestors of the findings with their frequencies in every disease; see `Closure`."""
+    """Ancestors of the findings whose information content is at least `least` nats; findings are kept in any case."""
     annotations = view.profiles.annotations
-    if len(findings) == 0:
-        return Closure(findings, np.zeros((0, view.profiles.diseases), np.float32))
-    above = np.unique(np.concatenate([annotations.ancestors_of(int(term)) for term in findings]))
-    above = above[(annotations.information[above] >= least) | np.isin(above, findings)]
-    carried = np.zeros((len(above), view.profiles.diseases), np.float32)
-    cells, owner = view.of_terms("carried", above)
-    carried[owner, cells.doc] = cells.frequency
-    return Closure(above, carried)
+    above = {term for finding in findings.tolist() for term in annotations.ancestors_of(finding).tolist()}
+    stated = set(findings.tolist())
+    kept = sorted(term for term in above if annotations.information[term] >= least or term in stated)
+    return {term: view.carried_of_term(term) for term in kept}
 
 
 def likelihood_ratios(view: View, findings: Ints, near: Closure, parameters: LikelihoodParameters) -> Matrix:
@@ -77,16 +64,15 @@ def likelihood_ratios(view: View, findings: Ints, near: Closure, parameters: Lik
     annotations = profiles.annotations
     background = profiles.background
     ratios = np.zeros((len(findings), profiles.diseases), np.float32)
-    lift = near.carried * (parameters.above / background[near.terms])[:, None].astype(np.float32)
     for row, finding in zip(ratios, findings.tolist(), strict=True):
-        ancestors = annotations.ancestors_of(finding)
-        ancestors = ancestors[(annotations.information[ancestors] >= parameters.common) & (ancestors != finding)]
-        at = np.searchsorted(near.terms, finding)
-        np.multiply(near.carried[at], np.float32(parameters.below / background[finding]), out=row)
-        for place in np.searchsorted(near.terms, ancestors):
-            np.maximum(row, lift[place], out=row)
-    cells, owner = view.of_terms("exact", findings)
-    exact = (cells.frequency / background[cells.term]).astype(np.float32)
+        diseases, frequency = near[finding]
+        row[diseases] = frequency * (parameters.below / background[finding])
+        for term in annotations.ancestors_of(finding).tolist():
+            if term != finding and term in near and annotations.information[term] >= parameters.common:
+                diseases, frequency = near[term]
+                row[diseases] = np.maximum(row[diseases], frequency * (parameters.above / background[term]))
+    cells, owner = view.exact_of_terms(findings)
+    exact = cells.frequency / background[cells.term]
     ratios[owner, cells.doc] = np.maximum(ratios[owner, cells.doc], exact)
     logs: Matrix = np.log(np.float32(parameters.noise) + np.float32(1 - parameters.noise) * ratios)
     return logs

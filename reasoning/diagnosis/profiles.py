@@ -1,7 +1,8 @@
 """What rows say together: frequencies of findings by disease and by publication, as sparse tables read both ways.
 
-Two tables: *diseases* (all rows of a disease pooled) and *cohorts* (the rows that one source gives for one disease:
-mostly the patients of one publication). A `View` is both tables as they would be without one source.
+Three tables: *exact* (all rows of a disease pooled), *carried* (the same, carried up to the terms above) and *cohorts*
+(the rows that one source gives for one disease: mostly the patients of one publication). A `View` is these tables as
+they would be without one source.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ class Smoothing:
         share_weight: patients that a percentage or frequency term is worth.
     """
 
-    weight: float = 2.0
-    prior: float = 0.45
+    weight: float = 6.0
+    prior: float = 0.35
     share_weight: float = 10.0
 
 
@@ -44,26 +45,28 @@ class Entries(NamedTuple):
 
     Attributes:
         doc: the disease or cohort.
-        term: the term; `owner` of a gather tells which of those asked for.
+        term: the term.
         frequency: smoothed, 0…1.
+        had: patients with it, as far as counted.
         patients: how many were looked at; 0 if nobody counted.
-        sources: how many sources say so.
+        sources: how many sources say so; 0 where they only exclude it.
     """
 
     doc: Ints
     term: Ints
     frequency: Floats
+    had: Floats
     patients: Floats
     sources: Floats
 
     def select(self, at: Ints | Bools) -> Entries:
         """The cells at these positions, or where a mask is true."""
-        return Entries(*(column[at] for column in self))
+        return Entries._make(column[at] for column in self)
 
     @classmethod
     def join(cls, parts: list[Entries]) -> Entries:
         """Cells of several tables one after the other."""
-        return parts[0] if len(parts) == 1 else cls(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+        return cls._make(np.concatenate(columns) for columns in zip(*parts, strict=True))
 
 
 class Table:
@@ -86,22 +89,26 @@ class Table:
         at, owner = slices(self.doc_start, docs)
         return self.entries.select(at), owner
 
+    def of_term(self, term: int) -> tuple[Ints, Floats]:
+        """Docs that have a term, ascending, and their frequencies; no copies."""
+        at = slice(self.term_start[term], self.term_start[term + 1])
+        return self.by_term.doc[at], self.by_term.frequency[at]
+
 
 def pool(doc: Ints, rows: AnnotationRows, terms: int, smoothing: Smoothing) -> Entries:
-    """One cell for each doc and term from its rows; a pair that rows only exclude has none."""
+    """One cell for each doc and term from its rows."""
     key, cell = np.unique(doc * terms + rows.term, return_inverse=True)
 
     def total(values: Floats | Bools) -> Floats:
-        return np.bincount(cell, values, len(key))
+        return np.bincount(cell, values, len(key)).astype(np.float64)
 
     counted = total(rows.denominator)
+    had = total(rows.numerator)
     shared = ~np.isnan(rows.share) & ~rows.excluded
     weight = smoothing.share_weight * total(shared)
-    had = total(rows.numerator) + smoothing.share_weight * total(np.where(shared, rows.share, 0.0))
-    frequency = (had + smoothing.weight * smoothing.prior) / (counted + weight + smoothing.weight)
-    shown = total(~rows.excluded)
-    cells = Entries(key // terms, key % terms, frequency, counted, shown)
-    return cells.select(shown > 0)
+    shares = smoothing.share_weight * total(np.where(shared, rows.share, 0.0))
+    frequency = (had + shares + smoothing.weight * smoothing.prior) / (counted + weight + smoothing.weight)
+    return Entries(key // terms, key % terms, frequency, had, counted, total(~rows.excluded))
 
 
 def spread(cells: Entries, ancestor_start: Ints, ancestors: Ints) -> Entries:
@@ -118,7 +125,17 @@ def spread(cells: Entries, ancestor_start: Ints, ancestors: Ints) -> Entries:
 
 
 class Profiles:
-    """Tables of an annotation set, and views of it without a source."""
+    """Tables of an annotation set, and views of it without a source.
+
+    Attributes:
+        exact: by disease; findings that are only excluded are left out.
+        carried: `exact` carried up.
+        cohorts: by cohort, excluded findings included.
+        cohort_disease: disease of each cohort; ascending.
+        cohort_source: source of each cohort.
+        cohort_patients: most patients that any of its rows counts.
+        background: mean frequency of each term over all annotated diseases, carried up.
+    """
 
     def __init__(self, annotations: PhenotypeAnnotations, smoothing: Smoothing) -> None:
         self.annotations = annotations
@@ -133,19 +150,17 @@ class Profiles:
         cohort_key, cohort = np.unique(shown.disease * sources + shown.source, return_inverse=True)
         self.cohort_disease = cohort_key // sources
         self.cohort_source = cohort_key % sources
-        self.cohorts = Table(
-            pool(cohort, shown, self.terms, smoothing), len(cohort_key), self.terms
-        )
+        self.cohorts = Table(pool(cohort, shown, self.terms, Smoothing(1.0, 0.5)), len(cohort_key), self.terms)
         self.cohort_patients = np.zeros(len(cohort_key))
         np.maximum.at(self.cohort_patients, cohort, shown.denominator)
         self.source_order = np.argsort(shown.source, kind="stable")
         self.source_start = np.searchsorted(shown.source[self.source_order], np.arange(sources + 1))
-        self.background = np.maximum(
-            np.bincount(self.carried.entries.term, self.carried.entries.frequency, self.terms), 0.25
-        ) / max(len(np.unique(shown.disease)), 1)
+        total = np.bincount(self.carried.entries.term, self.carried.entries.frequency, self.terms)
+        self.background: Floats = np.maximum(total, 0.25) / max(len(np.unique(shown.disease)), 1)
 
     def _tables(self, rows: AnnotationRows) -> tuple[Table, Table]:
-        exact = pool(rows.disease, rows, self.terms, self.smoothing)
+        cells = pool(rows.disease, rows, self.terms, self.smoothing)
+        exact = cells.select(cells.sources > 0)
         carried = spread(exact, self.annotations.ancestor_start, self.annotations.ancestors)
         return Table(exact, self.diseases, self.terms), Table(carried, self.diseases, self.terms)
 
@@ -158,13 +173,11 @@ class Profiles:
         touched = np.unique(rows.disease[self.finding_rows[touched_rows]])
         at, _ = slices(self.annotations.row_start, touched)
         at = at[(rows.aspect[at] == Aspect.PHENOTYPE) & self.annotations.is_finding[rows.term[at]]]
-        kept = rows.select(at[rows.source[at] != without])
-        exact, carried = self._tables(kept)
-        return View(self, without, touched, exact, carried)
+        return View(self, without, touched, *self._tables(rows.select(at[rows.source[at] != without])))
 
 
 class View:
-    """`Profiles` without one source: the pooled cells of the diseases it speaks of are made anew, the rest is shared."""
+    """`Profiles` without one source: cells of the diseases it speaks of are made anew, the rest is shared."""
 
     def __init__(
         self, profiles: Profiles, without: int | None, touched: Ints, exact: Table | None, carried: Table | None
@@ -174,34 +187,44 @@ class View:
         self.touched = touched
         self._is_touched = np.zeros(profiles.diseases, np.bool_)
         self._is_touched[touched] = True
-        self._patch = {"exact": exact, "carried": carried}
+        self._exact = (profiles.exact, exact)
+        self._carried = (profiles.carried, carried)
 
-    def of_terms(self, table: str, terms: Ints) -> tuple[Entries, Ints]:
-        """Cells of these terms in the table `exact` or `carried`, and for each the position in `terms`."""
-        whole: Table = getattr(self.profiles, table)
-        cells, owner = whole.of_terms(terms)
-        patch = self._patch[table]
-        if patch is None:
-            return cells, owner
-        keep = ~self._is_touched[cells.doc]
-        new, new_owner = patch.of_terms(terms)
-        return Entries.join([cells.select(keep), new]), np.concatenate((owner[keep], new_owner))
+    def exact_of_terms(self, terms: Ints) -> tuple[Entries, Ints]:
+        """Cells of these terms by disease, and for each the position in `terms`."""
+        whole, patch = self._exact
+        return self._patched(whole.of_terms(terms), patch and patch.of_terms(terms))
 
-    def of_diseases(self, table: str, diseases: Ints) -> tuple[Entries, Ints]:
+    def exact_of_diseases(self, diseases: Ints) -> tuple[Entries, Ints]:
         """Cells of these diseases, and for each the position in `diseases`."""
-        whole: Table = getattr(self.profiles, table)
-        cells, owner = whole.of_docs(diseases)
-        patch = self._patch[table]
+        whole, patch = self._exact
+        return self._patched(whole.of_docs(diseases), patch and patch.of_docs(diseases))
+
+    def carried_of_diseases(self, diseases: Ints) -> tuple[Entries, Ints]:
+        """Cells of these diseases carried up, and for each the position in `diseases`."""
+        whole, patch = self._carried
+        return self._patched(whole.of_docs(diseases), patch and patch.of_docs(diseases))
+
+    def carried_of_term(self, term: int) -> tuple[Ints, Floats]:
+        """Diseases with a term or one below it, and how frequent it is in them."""
+        whole, patch = self._carried
+        doc, frequency = whole.of_term(term)
         if patch is None:
-            return cells, owner
-        keep = ~self._is_touched[cells.doc]
-        new, new_owner = patch.of_docs(diseases)
-        return Entries.join([cells.select(keep), new]), np.concatenate((owner[keep], new_owner))
+            return doc, frequency
+        keep = ~self._is_touched[doc]
+        new, new_frequency = patch.of_term(term)
+        return np.concatenate((doc[keep], new)), np.concatenate((frequency[keep], new_frequency))
 
     def cohorts_of_terms(self, terms: Ints) -> tuple[Entries, Ints]:
-        """Cells of these terms by cohort."""
+        """Cells of these terms by cohort, and for each the position in `terms`."""
         cells, owner = self.profiles.cohorts.of_terms(terms)
         if self.without is None:
             return cells, owner
         keep = self.profiles.cohort_source[cells.doc] != self.without
         return cells.select(keep), owner[keep]
+
+    def _patched(self, whole: tuple[Entries, Ints], patch: tuple[Entries, Ints] | None) -> tuple[Entries, Ints]:
+        if patch is None:
+            return whole
+        keep = ~self._is_touched[whole[0].doc]
+        return Entries.join([whole[0].select(keep), patch[0]]), np.concatenate((whole[1][keep], patch[1]))

@@ -1,0 +1,96 @@
+"""What the diagnosis benchmarks run on: the HPO release that is installed, and published cases from a path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from ingestion.readers.hpo import HpoReader
+from ingestion.readers.phenopacket_model import Case as Packet
+from ingestion.readers.phenopackets import cases as packets
+from kg.model import Claim, Entity
+from reasoning.diagnosis.annotations import (
+    AnnotationRows,
+    Aspect,
+    PhenotypeAnnotations,
+    build_annotations,
+    stated_frequency,
+)
+from reasoning.diagnosis.cases import ONSET_YEARS, Case, years
+
+_ASPECTS = {
+    "HAS_PHENOTYPE": Aspect.PHENOTYPE,
+    "EXCLUDES_PHENOTYPE": Aspect.PHENOTYPE,
+    "HAS_INHERITANCE": Aspect.INHERITANCE,
+    "HAS_CLINICAL_COURSE": Aspect.COURSE,
+}
+
+
+def installed_annotations() -> PhenotypeAnnotations:
+    """Annotations straight from the files, without a graph between."""
+    terms: dict[str, str] = {}
+    diseases: dict[str, str] = {}
+    is_a: list[tuple[str, str]] = []
+    replaced_by: dict[str, str] = {}
+    genes: list[tuple[str, str]] = []
+    statements: list[Claim] = []
+    reader = HpoReader()
+    for document in reader.documents():
+        for record in reader.read(document):
+            if isinstance(record, Entity):
+                if record.id.startswith("HP:") and not record.properties.get("obsolete"):
+                    terms.setdefault(record.id, str(record.properties.get("name", "")))
+                elif "Disease" in record.classes:
+                    name = diseases.get(record.id) or str(record.properties.get("name", ""))
+                    diseases[record.id] = name
+            elif isinstance(record, Claim):
+                if record.relation == "IS_A":
+                    is_a.append((record.subject, record.object))
+                elif record.relation == "REPLACED_BY":
+                    replaced_by.setdefault(record.subject, record.object)
+                elif record.relation == "ASSOCIATED_WITH":
+                    genes.append((record.object, record.subject))
+                elif record.relation in _ASPECTS:
+                    statements.append(record)
+    term_at = {id_: at for at, id_ in enumerate(sorted(terms))}
+    disease_at = {id_: at for at, id_ in enumerate(sorted(diseases))}
+    sources = sorted({claim.source for claim in statements})
+    source_at = {id_: at for at, id_ in enumerate(sources)}
+    rows = []
+    for claim in statements:
+        term = replaced_by.get(claim.object, claim.object)
+        if term in term_at:
+            excluded = claim.relation == "EXCLUDES_PHENOTYPE"
+            stated = stated_frequency(claim.qualifiers, excluded=excluded)
+            place = disease_at[claim.subject], term_at[term], source_at[claim.source], int(_ASPECTS[claim.relation])
+            rows.append((*place, *stated))
+    table = np.array(rows, np.float64)
+    return build_annotations(
+        terms=[(id_, terms[id_]) for id_ in term_at],
+        is_a=is_a,
+        replaced_by=replaced_by,
+        diseases=[(id_, diseases[id_]) for id_ in disease_at],
+        genes=genes,
+        sources=sources,
+        rows=AnnotationRows(*table[:, :4].T.astype(np.int64), *table[:, 4:7].T, table[:, 7] > 0),
+    )
+
+
+def published_cases(path: Path) -> Iterator[Case]:
+    """Patients of Phenopackets as the diagnosis takes them."""
+    for packet in packets(path):
+        if isinstance(packet, Packet):
+            onset = ONSET_YEARS.get(packet.onset.term, float("nan"))
+            yield Case(
+                id=packet.id,
+                diseases=packet.disease_ids,
+                present=tuple(dict.fromkeys(packet.present)),
+                excluded=tuple(dict.fromkeys(packet.excluded)),
+                onset_years=years(packet.onset.age) if packet.onset.age else onset,
+                age_years=years(packet.age.age),
+                sex=packet.sex if packet.sex in ("MALE", "FEMALE") else "",
+                genes=tuple(gene.gene for gene in packet.genes),
+                publication=packet.pmid or "",
+            )
