@@ -17,6 +17,7 @@ import fcntl
 import json
 import os
 import secrets
+import socket
 import subprocess
 import sys
 import time
@@ -104,7 +105,9 @@ class EmbeddedServer:
         deadline = time.monotonic() + _START_TIMEOUT_S
         while time.monotonic() < deadline:
             with contextlib.suppress(FileNotFoundError, ValueError, KeyError):
-                return _read_endpoint(self.folder)
+                endpoint = _read_endpoint(self.folder)
+                if _listens(endpoint.bolt):  # else it is just being killed, and its lock will be free in a moment
+                    return endpoint
             if not _is_locked(self.folder / "server.lock"):
                 return None
             time.sleep(0.05)
@@ -144,6 +147,15 @@ def _read_endpoint(folder: Path) -> Endpoint:
         password=(folder / "password").read_text(),
         pid=data["pid"],
     )
+
+
+def _listens(bolt: str) -> bool:
+    host, _, port = bolt.removeprefix("bolt://").partition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=1.0).close()
+    except OSError:
+        return False
+    return True
 
 
 def _basic(user: str, password: str) -> str:
