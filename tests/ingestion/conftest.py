@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ingestion.readers.base import READERS
 from kg.ontology import Ontology
 
 _NOBODY = 65534
@@ -20,6 +21,8 @@ def ontology() -> Ontology:
 @pytest.fixture
 def unprivileged() -> Iterator[Path]:
     """A folder, and a process that file permissions hold for (they don't hold for root)."""
+    for load in READERS.values():
+        load()  # while we may still import it
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if os.geteuid() != 0:
