@@ -152,7 +152,10 @@ class TestPermissions:
 
     async def test_one_file_and_one_folder_among_others(self, load: Loads, unprivileged: Path) -> None:
         cases = unprivileged / "cases"
-        write_json(cases / "open.json", packet("open", phenotypicFeatures=[], diseases=[]))
+        write_json(
+            cases / "open.json",
+            packet("open", phenotypicFeatures=[], diseases=[], metaData={"phenopacketSchemaVersion": "2.0"}),
+        )
         write_json(cases / "shut.json", packet("shut")).chmod(0)
         write_json(cases / "closed" / "in.json", packet("in")).parent.chmod(0)
         load.file = unprivileged / "letters.jsonl"
