@@ -25,9 +25,6 @@ class Dialect(Protocol):
     def text_indexes(self, ontology: Ontology) -> tuple[str, ...]:
         """Names of the full-text indexes, for `db.index.fulltext.queryNodes`."""
 
-    def text_query(self, words: list[str]) -> str:
-        """The index query for entities that have all these words (lower case, letters and digits only)."""
-
     def timed(self, query: str, seconds: float) -> str:
         """The query, marked with its time limit where the database does not heed the one of Bolt's transactions."""
 
@@ -63,10 +60,6 @@ class Neo4jDialect:
         """One index over all searched properties."""
         return ("entity_text",)
 
-    def text_query(self, words: list[str]) -> str:
-        """Lucene: each word is a must."""
-        return _all_words(words)
-
     def timed(self, query: str, seconds: float) -> str:  # noqa: ARG002 (the interface)
         """As it is."""
         return query
@@ -97,14 +90,6 @@ class ArcadeDialect:
         names = ontology.full_text_properties
         return tuple(f"Entity[{n}{'byitem' if ontology.properties[n].multi else ''}]" for n in names)
 
-    def text_query(self, words: list[str]) -> str:
-        """ArcadeDB reads Lucene's `+`, too."""
-        return _all_words(words)
-
     def timed(self, query: str, seconds: float) -> str:
         """With a comment that `kg.embedded_server` reads, which stops the query."""
         return f"/* at most {seconds * 1000:.0f} ms */ {query}"
-
-
-def _all_words(words: list[str]) -> str:
-    return " ".join(f"+{word}" for word in words)

@@ -18,13 +18,13 @@ from kg.digest import Digest
 from kg.embedded import USER, EmbeddedServer
 from kg.errors import ConfigurationError
 from kg.ontology import Ontology
+from kg.search import search
 from kg.write import Batch, Fact, KnownNodes, LedgerEntry, Retraction, Writer, WriteReport
 
 __all__ = ["Batch", "GraphStore", "LedgerEntry", "Retraction", "WriteReport", "open_store"]
 
 T = TypeVar("T")
 _SOURCE_FIELDS = ("id", "kind", "name", "model", "version", "url", "reliability")
-_MATCHES = ("id", "name", "synonym", "full-text")
 
 
 async def open_store(
@@ -296,7 +296,7 @@ class GraphStore:
         ]
 
     async def search(self, text: str, *, labels: Sequence[str] | None = None, limit: int = 20) -> list[dict[str, Any]]:
-        """Entities by id, name, synonym or words: exact ones first, then by the full-text index's score.
+        """Entities by id, name, synonym or words: the exact ones first; see `kg.search`.
 
         Returns:
             Dicts with `id`, `name`, `labels`, `score` and `match` (`id`, `name`, `synonym`, `full-text`).
@@ -304,35 +304,7 @@ class GraphStore:
         Raises:
             OntologyError: a label is unknown.
         """
-        for label in labels or ():
-            self.ontology.labels([label])
-        wanted = {"Entity", *(labels or ())}
-        returned = "n.id AS id, n.name AS name, labels(n) AS labels, n.synonyms AS synonyms"
-        hits = {
-            row["id"]: row | {"score": 1.0, "exact": "id"}
-            for row in await self._bolt.rows(f"MATCH (n:Entity {{id: $id}}) RETURN {returned}", {"id": text.strip()})
-        }
-        words = re.findall(r"\w+", text.lower())
-        if words:
-            for index in self.dialect.text_indexes(self.ontology):
-                query = (
-                    "CALL db.index.fulltext.queryNodes($index, $text) YIELD node, score WITH node AS n, score "
-                    f"RETURN {returned}, score ORDER BY score DESC, id LIMIT $limit"
-                )
-                parameters = {"index": index, "text": self.dialect.text_query(words), "limit": 20 * limit + 200}
-                for row in await self._bolt.rows(query, parameters):
-                    if row["id"] not in hits or row["score"] > hits[row["id"]]["score"]:
-                        hits.setdefault(row["id"], {}).update(row)
-        results = []
-        for hit in hits.values():
-            own = self._labels(hit["labels"])
-            if len(wanted) == 1 or wanted.intersection(own) - {"Entity"}:
-                match = hit.get("exact") or _match(text, hit)
-                results.append(
-                    {"id": hit["id"], "name": hit["name"], "labels": own, "score": hit["score"], "match": match}
-                )
-        results.sort(key=lambda r: (_MATCHES.index(r["match"]), -r["score"], r["id"]))
-        return results[:limit]
+        return await search(self._bolt.rows, self.dialect, self.ontology, text, labels or (), limit)
 
     async def source(self, id_: str) -> dict[str, Any] | None:
         """One source: `id`, `kind`, `name`, `model`, `version`, `url`, `reliability`; None if unknown."""
@@ -368,13 +340,6 @@ def _claims(row: Mapping[str, Any]) -> list[dict[str, Any]]:
         {"source": s, "document": d, "confidence": c, "qualifiers": orjson.loads(q), "place": p}
         for s, d, c, q, p in zip(*columns, strict=True)
     ]
-
-
-def _match(text: str, hit: Mapping[str, Any]) -> str:
-    asked = text.strip().casefold()
-    if (hit["name"] or "").casefold() == asked:
-        return "name"
-    return "synonym" if asked in (s.casefold() for s in hit["synonyms"] or ()) else "full-text"
 
 
 _SCAN_ENTITIES = """

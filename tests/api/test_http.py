@@ -22,7 +22,7 @@ async def test_entity_and_neighbourhood(http: httpx.AsyncClient) -> None:
     facts = {fact["entity"]["id"]: fact for fact in page["facts"]}
     assert set(facts) == {"HP:0020219", "HP:0001251", "HP:0001263"}
     assert facts["HP:0020219"]["claims"][0]["source"] == "PMID:1000"
-    assert facts["HP:0020219"]["claims"][0]["qualifiers"]["frequency"] == "9/10"
+    assert facts["HP:0020219"]["claims"][0]["qualifiers"]["frequency_numerator"] == 9
     assert 0 < facts["HP:0020219"]["belief"] <= 1
 
 

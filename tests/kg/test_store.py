@@ -324,7 +324,11 @@ class TestLookingUp:
         assert await search("syndrome dravet") == [(DRAVET.id, "full-text")]
         assert await search("dravet", labels=["Disease"]) == [(DRAVET.id, "full-text")]
         assert await store.search("dravet", labels=["Gene"]) == []
+        assert await search("dravet", labels=["Gene", "Disease"]) == [(DRAVET.id, "full-text")]
+        assert await search("dravet syn") == [(DRAVET.id, "full-text")]
+        assert await search("dravat's") == [(DRAVET.id, "full-text")]
         assert await store.search("dravet seizure") == []
+        assert await store.search("癫痫") == []
         for text in ("", " ", '"', "a:b", "+-&&||!(){}[]^~*?\\/", "x" * 5000, "name:*"):
             assert await store.search(text) == []
 
