@@ -1,9 +1,9 @@
-"""One patient out of a Phenopacket that came with a request."""
+"""Patients out of Phenopackets, as the diagnosis takes them."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,6 +15,8 @@ from ingestion.readers.phenopacket_model import Case
 from ingestion.readers.phenopackets import cases
 from kg.errors import InputError
 from kg.model import Rejected
+from reasoning.diagnosis.cases import ONSET_YEARS, years
+from reasoning.diagnosis.cases import Case as Known
 from reasoning.diagnosis.query import SEXES, Ignored, Query
 
 
@@ -50,6 +52,30 @@ def case_of_file(path: Path) -> Case:
         InputError: it can't be read, or has no patient; names the file.
     """
     return _first(list(cases(path)), str(path))
+
+
+def known_cases(path: Path) -> Iterator[Known | Rejected]:
+    """Patients of a file, folder or archive with the diagnosis that they are known to have, for evaluation.
+
+    Raises:
+        InputError: the path is missing, holds nothing to read, or may not be read.
+    """
+    for case in cases(path):
+        if isinstance(case, Rejected):
+            yield case
+            continue
+        onset = ONSET_YEARS.get(case.onset.term, float("nan"))
+        yield Known(
+            id=case.id,
+            diseases=case.disease_ids,
+            present=tuple(dict.fromkeys(case.present)),
+            excluded=tuple(dict.fromkeys(case.excluded)),
+            onset_years=years(case.onset.age) if case.onset.age else onset,
+            age_years=years(case.age.age),
+            sex=case.sex if case.sex in SEXES else "",
+            genes=tuple(gene.gene for gene in case.genes),
+            publication=case.pmid or "",
+        )
 
 
 def query_of(case: Case, prefix: str = "") -> Query:

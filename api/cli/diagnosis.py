@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.cli.common import Json, err, print_json, with_service
+from api.cli.common import Json, err, out, print_json, table, with_service
 from kg.errors import InputError
 
 if TYPE_CHECKING:
+    from reasoning.diagnosis.cases import Case
+    from reasoning.diagnosis.diagnose import Reasoner
     from reasoning.diagnosis.query import Query
+    from reasoning.diagnosis.training import Progress
+
+_TIMED = 200
+"""Cases by which the time is measured where rankers are cross-validated."""
 
 
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
     app.command()(diagnose)
     for name, command, text in (
-        ("evaluate", evaluate, "Measure an answer's quality on cases whose truth is known."),
+        ("evaluate", evaluate, "Measure how good answers are, on cases whose truth is known."),
         ("train", train, "Train what answers are made with."),
     ):
         group = typer.Typer(no_args_is_help=True, help=text)
@@ -100,17 +107,116 @@ def _query(file: Path | None, given: dict[str, Any]) -> Query:
 # ---- evaluate, train
 
 
+Cases = Annotated[Path, typer.Argument(help="Phenopackets: a file, a folder, an archive.")]
+
+
 def evaluate(
     context: typer.Context,
-    path: Annotated[Path, typer.Argument(help="Phenopackets: a file, a folder, a .tar.xz.")],
+    path: Cases,
+    without_own_publication: Annotated[
+        bool,
+        typer.Option(
+            "--without-own-publication",
+            help="Leave out, for each case, annotations that its publication alone supports.",
+        ),
+    ] = False,
+    folds: Annotated[
+        int | None,
+        typer.Option(min=2, max=20, help="Train a ranker on the cases themselves, and judge it by so many folds."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Ranks cases whose diagnosis is known, and says how often it comes first."""
+    cases = _known_cases(path)
+    model = _reasoner(context).model
+    # Imported late: LightGBM is slow to load.
+    from reasoning.diagnosis import evaluation
+    from reasoning.diagnosis.training import Settings
+
+    with _progress() as progress:
+        if folds is None:
+            found = evaluation.evaluate(
+                model, cases, without_own_publication=without_own_publication, progress=progress
+            )
+        else:
+            settings = Settings(folds=folds)
+            both = evaluation.cross_validate(model.annotations, cases, progress=progress, settings=settings)
+            timed = evaluation.evaluate(model, cases[:_TIMED], without_own_publication=without_own_publication)
+            found = both["without_own_publication" if without_own_publication else "with_own_publication"]
+            found |= {name: timed[name] for name in ("ms_p50", "ms_p99")}
+    if json:
+        print_json(found)
+        return
+    rows = table("what", "value")
+    for name, value in found.items():
+        rows.add_row(name, f"{value:g}")
+    out().print(rows)
 
 
 def train(
     context: typer.Context,
-    path: Annotated[Path, typer.Argument(help="Phenopackets: a file, a folder, a .tar.xz.")],
-    out_: Annotated[Path, typer.Option("--out", help="Folder for the ranker.")],
+    path: Cases,
+    folder: Annotated[Path, typer.Option("--out", help="Folder for the ranker; made if it is not there.")],
+    seed: Annotated[int, typer.Option(help="The same seed and cases give the same ranker.")] = 0,
+    json: Json = False,
 ) -> None:
     """Trains a ranker on cases whose diagnosis is known."""
+    cases = _known_cases(path)
+    annotations = _reasoner(context).annotations
+    from reasoning.diagnosis import training
+
+    with _progress() as progress:
+        ranker = training.train(annotations, cases, seed, progress)
+    try:
+        ranker.save(folder)
+    except OSError as error:
+        raise InputError(f"can't be written: {error.strerror}", str(folder)) from error
+    if json:
+        print_json(ranker.card)
+    else:
+        out().print(f"a ranker trained on {len(cases):,} cases is in {folder}; EVIGRAPH_RANKER={folder} uses it")
+
+
+def _reasoner(context: typer.Context) -> Reasoner:
+    """The reasoner on the graph as it is now, for work that runs long after the graph is closed."""
+    with err().status("Reading the graph …"):
+        return with_service(context, lambda service: service.with_reasoner(lambda reasoner: reasoner))
+
+
+def _known_cases(path: Path) -> list[Case]:
+    """Cases with a diagnosis; those that can't be read are counted on stderr.
+
+    Raises:
+        InputError: there is none.
+    """
+    from rich.progress import track
+
+    from api.phenopacket import known_cases
+    from kg.model import Rejected
+
+    items = list(track(known_cases(path), "Reading", console=err()))
+    refused = [item for item in items if isinstance(item, Rejected)]
+    cases = [item for item in items if not isinstance(item, Rejected) and item.diseases]
+    if refused:
+        first = refused[0]
+        where = ":".join(filter(None, (first.document, first.place)))
+        err().print(f"{len(refused):,} records refused; the first: {where}: {first.reason}")
+    if not cases:
+        raise InputError("no patient with a diagnosis in it", str(path))
+    return cases
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """Shows what is being done as bars on stderr."""
+    from rich import progress as rich_progress
+
+    with rich_progress.Progress(console=err()) as bars:
+        tasks: dict[str, rich_progress.TaskID] = {}
+
+        def show(what: str, done: int, of: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what.capitalize(), total=of)
+            bars.update(tasks[what], completed=done + 1, total=of)
+
+        yield show
