@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import os
 import random
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -9,12 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from neo4j import READ_ACCESS, AsyncDriver, AsyncGraphDatabase, Driver, GraphDatabase
+from neo4j import READ_ACCESS, Driver, GraphDatabase
 from neo4j.exceptions import Neo4jError
 
 from api.cypher.values import to_json
 from api.cypher_guard import CypherRefused, check, run_guarded
-from kg.embedded import DATABASE, USER, EmbeddedServer
+from kg.dialect import ArcadeDialect, Dialect, Neo4jDialect
+from kg.embedded import USER, EmbeddedServer
+from kg.errors import QueryTimeoutError
+from kg.ontology import Ontology
+from kg.store import GraphStore, open_store
 from tests.api.cypher_cases import ATTACKS, HONEST, Honest
 
 GRAPH = """
@@ -44,9 +51,10 @@ CHANGING = {"sample", "schema", "dates", "element id and degree"}
 class Database:
     """One database with the small graph, seen with and without the guard."""
 
-    def __init__(self, driver: Driver, database: str, text_index: str) -> None:
+    def __init__(self, driver: Driver, dialect: Dialect, text_index: str) -> None:
         self.driver = driver
-        self.database = database
+        self.dialect = dialect
+        self.database = dialect.database
         self.text_index = text_index
 
     def write(self, text: str) -> None:
@@ -58,7 +66,8 @@ class Database:
             self.driver.session(database=self.database, default_access_mode=READ_ACCESS) as session,
             session.begin_transaction(timeout=timeout_s) as transaction,
         ):
-            return [[to_json(v) for v in record.values()] for record in transaction.run(text, dict(parameters))]
+            result = transaction.run(self.dialect.timed(text, timeout_s), dict(parameters))
+            return [[to_json(v) for v in record.values()] for record in result]
 
     def content(self) -> list[str]:
         nodes = self.read("MATCH (n) RETURN labels(n) AS l, properties(n) AS p", {})
@@ -78,7 +87,7 @@ def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     if request.param == "neo4j":
         end = request.getfixturevalue("neo4j_endpoint")
         with GraphDatabase.driver(end.uri, auth=(end.user, end.password), notifications_min_severity="OFF") as driver:
-            found = Database(driver, "neo4j", "entity_text")
+            found = Database(driver, Neo4jDialect(), "entity_text")
             found.write("MATCH (n) DETACH DELETE n")
             found.write("CREATE FULLTEXT INDEX entity_text IF NOT EXISTS FOR (n:Entity) ON EACH [n.name, n.synonyms]")
             found.write(GRAPH)
@@ -91,7 +100,7 @@ def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     end = server.connect()
     try:
         with GraphDatabase.driver(end.bolt, auth=(USER, end.password)) as driver:
-            found = Database(driver, DATABASE, "Entity[name]")
+            found = Database(driver, ArcadeDialect(), "Entity[name]")
             found.write(GRAPH)
             server.sql("CREATE PROPERTY Entity.name IF NOT EXISTS STRING")
             server.sql("CREATE INDEX IF NOT EXISTS ON Entity (name) FULL_TEXT")
@@ -146,41 +155,52 @@ def test_mutants_that_pass_leave_the_graph_as_it_was(database: Database) -> None
     assert database.content() == before
 
 
-class NeoStore:
-    """The reads of a store, as plainly as can be."""
-
-    def __init__(self, driver: AsyncDriver) -> None:
-        self.driver = driver
-
-    async def read(
-        self, query: str, parameters: Mapping[str, object], timeout_s: float
-    ) -> AsyncIterator[Mapping[str, object]]:
-        async with (
-            self.driver.session(default_access_mode=READ_ACCESS) as session,
-            await session.begin_transaction(timeout=timeout_s) as transaction,
-        ):
-            async for record in await transaction.run(query, dict(parameters)):
-                yield record
+@pytest.fixture(params=["arcadedb", "neo4j"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[GraphStore]:
+    if request.param == "neo4j":
+        end = request.getfixturevalue("neo4j_endpoint")
+        opened = await open_store(end.uri, Ontology.load(), user=end.user, password=end.password)
+    else:
+        opened = await open_store(f"embedded:{tmp_path}", Ontology.load(), heap="512m")
+    yield opened
+    await opened.close()
 
 
-async def test_run_guarded_on_neo4j(neo4j_endpoint: Any) -> None:
-    auth = (neo4j_endpoint.user, neo4j_endpoint.password)
-    async with AsyncGraphDatabase.driver(neo4j_endpoint.uri, auth=auth) as driver:
-        store = NeoStore(driver)
-        result = await run_guarded(
-            store, "UNWIND range(1, 90) AS a UNWIND range(1, 90) AS b RETURN a, b AS `second one`"
-        )
-        assert result.columns == ("a", "second one")
-        assert (len(result.rows), result.truncated) == (1_000, "cut after 1,000 rows")
-        large = await run_guarded(
-            store, "UNWIND range(1, 900) AS i RETURN reduce(s = '', j IN range(1, 30) | s + $x) AS s", {"x": "a" * 500}
-        )
-        assert 60 <= len(large.rows) <= 70
-        assert "1 MB" in large.truncated
-        runaway = "UNWIND range(1,1000) AS a UNWIND range(1,1000) AS b UNWIND range(1,1000) AS c RETURN count(*)"
-        start = time.perf_counter()
-        with pytest.raises(Neo4jError) as stopped:
-            await run_guarded(store, runaway)
-        assert stopped.value.code is not None
-        assert "TransactionTimedOut" in stopped.value.code
-        assert time.perf_counter() - start < 8
+async def test_limits(store: GraphStore) -> None:
+    result = await run_guarded(store, "UNWIND range(1, 90) AS a UNWIND range(1, 90) AS b RETURN a, b AS `second one`")
+    assert result.columns == ("a", "second one")
+    assert (len(result.rows), result.truncated) == (1_000, "cut after 1,000 rows")
+    large = await run_guarded(
+        store, "UNWIND range(1, 900) AS i RETURN reduce(s = '', j IN range(1, 30) | s + $x) AS s", {"x": "a" * 500}
+    )
+    assert 60 <= len(large.rows) <= 70
+    assert "1 MB" in large.truncated
+
+
+RUNAWAYS = (
+    "UNWIND range(1,1000) AS a UNWIND range(1,1000) AS b UNWIND range(1,1000) AS c RETURN count(*)",
+    "UNWIND range(1,1000) AS a UNWIND range(1,1000) AS b UNWIND range(1,1000) AS c WITH a WHERE a = 0 RETURN a",
+)
+
+
+@pytest.mark.parametrize("query", RUNAWAYS)
+async def test_a_runaway_is_stopped_in_the_database(store: GraphStore, query: str, tmp_path: Path) -> None:
+    start = time.perf_counter()
+    with pytest.raises(QueryTimeoutError):
+        await run_guarded(store, query)
+    assert time.perf_counter() - start < 8
+    if store.dialect.name == "arcadedb":  # it has no way to ask what runs: its processor time says it
+        pid = json.loads((tmp_path / "endpoint.json").read_text())["pid"]
+        await asyncio.sleep(1)
+        before = _ticks(pid)
+        await asyncio.sleep(1)
+        assert _ticks(pid) - before < 0.5 * os.sysconf("SC_CLK_TCK")
+
+
+def _ticks(pid: int) -> int:
+    """Processor time of a process, in clock ticks."""
+    stat = Path("/proc", str(pid), "stat")
+    if not stat.exists():
+        pytest.skip("no /proc here")
+    fields = stat.read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])

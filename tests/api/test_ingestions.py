@@ -128,7 +128,7 @@ async def test_a_cancelled_ingestion_goes_on_when_asked_again(
     content = _archive([packet(f"many-{number}") for number in range(100)])
     first = (await _upload(http, "many.tar", content)).json()
     async with asyncio.timeout(30):
-        while (await http.get(f"/v1/ingestions/{first['id']}")).json()["progress"] is None:
+        while (await http.get(f"/v1/ingestions/{first['id']}")).json()["progress"] is None:  # noqa: ASYNC110 (a client polls)
             await asyncio.sleep(0.01)
     assert (await http.delete(f"/v1/ingestions/{first['id']}")).status_code == 202
     _, last = (await _follow(http, first["id"]))[-1]
