@@ -15,7 +15,7 @@ PYTHON := $(shell for name in python3 python3.13 python3.12 python3.11; do \
 endif
 export PYTHON
 
-BENCHMARKS := ingestion snapshots http_diagnosis diagnosis_ablation
+BENCHMARKS := $(basename $(notdir $(shell grep -l __main__ benchmarks/*.py)))
 CASES := $(wildcard docs/cases/*.json)
 
 .PHONY: help install demo test lint bench clean
