@@ -62,11 +62,10 @@ def installed_annotations() -> PhenotypeAnnotations:
     for claim in statements:
         term = replaced_by.get(claim.object, claim.object)
         if term in term_at:
-            excluded = claim.relation == "EXCLUDES_PHENOTYPE"
-            stated = stated_frequency(claim.qualifiers, excluded=excluded)
-            place = disease_at[claim.subject], term_at[term], source_at[claim.source], int(_ASPECTS[claim.relation])
-            rows.append((*place, *stated))
-    table = np.array(rows, np.float64)
+            where = disease_at[claim.subject], term_at[term], source_at[claim.source], int(_ASPECTS[claim.relation])
+            stated = stated_frequency(claim.qualifiers, excluded=claim.relation == "EXCLUDES_PHENOTYPE")
+            rows.append((*where, *stated))
+    disease, at, source, aspect, numerator, denominator, share, excluded = zip(*rows, strict=True)
     return build_annotations(
         terms=[(id_, terms[id_]) for id_ in term_at],
         is_a=is_a,
@@ -74,7 +73,16 @@ def installed_annotations() -> PhenotypeAnnotations:
         diseases=[(id_, diseases[id_]) for id_ in disease_at],
         genes=genes,
         sources=sources,
-        rows=AnnotationRows(*table[:, :4].T.astype(np.int64), *table[:, 4:7].T, table[:, 7] > 0),
+        rows=AnnotationRows(
+            np.array(disease, np.int64),
+            np.array(at, np.int64),
+            np.array(source, np.int64),
+            np.array(aspect, np.int64),
+            np.array(numerator, np.float64),
+            np.array(denominator, np.float64),
+            np.array(share, np.float64),
+            np.array(excluded, np.bool_),
+        ),
     )
 
 

@@ -120,7 +120,7 @@ class PhenotypeAnnotations:
 
 
 def stated_frequency(qualifiers: Mapping[str, object], *, excluded: bool) -> tuple[float, float, float, bool]:
-    """What the qualifiers of a claim say of frequency: numerator, denominator, share, excluded; see `AnnotationRows`."""
+    """What a claim's qualifiers say of frequency: numerator, denominator, share, excluded; see `AnnotationRows`."""
     share = float("nan")
     if (percent := qualifiers.get("frequency_percent")) is not None:
         share = float(str(percent)) / 100
@@ -191,7 +191,7 @@ def build_annotations(
         ancestor_start=ancestor_start,
         ancestors=ancestors,
         is_finding=is_finding,
-        information=_information(rows, ancestor_start, ancestors, len(disease_ids)),
+        information=_information(rows, ancestor_start, ancestors),
         disease_ids=disease_ids,
         disease_names=tuple(name for _, name in diseases),
         disease_index=disease_index,
@@ -234,7 +234,7 @@ def _ancestors(term_ids: Sequence[str], parent_start: Ints, parents: Ints) -> tu
     return start, np.array([term for found in sets for term in found], np.int64)
 
 
-def _information(rows: AnnotationRows, ancestor_start: Ints, ancestors: Ints, diseases: int) -> Floats:
+def _information(rows: AnnotationRows, ancestor_start: Ints, ancestors: Ints) -> Floats:
     shown = rows.select((rows.aspect == Aspect.PHENOTYPE) & ~rows.excluded)
     at, owner = slices(ancestor_start, shown.term)
     terms = len(ancestor_start) - 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -57,7 +58,15 @@ PARTS: Mapping[str, tuple[str, ...]] = {
         "cohort_published",
     ),
     "annotation": ("cells", "sources_per_cell", "counted_share", "patients", "has_gene"),
-    "relatives": ("merged", "merged_gap", "merged_rank", "same_gene", "same_gene_gap", "same_series", "same_series_gap"),
+    "relatives": (
+        "merged",
+        "merged_gap",
+        "merged_rank",
+        "same_gene",
+        "same_gene_gap",
+        "same_series",
+        "same_series_gap",
+    ),
     "course": ("onset_gap", "age_before_onset", "x_linked"),
     "rivals": ("rival_gap", "rival_share", "alone", "alone_gain", "first_stage_gap"),
 }
@@ -66,7 +75,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
 FEATURES = tuple(name for names in PARTS.values() for name in names)
 """All features in the order of the matrix's columns."""
 
-Columns = dict[str, Floats]
+Columns = dict[str, npt.NDArray[Any]]
 
 
 def features(scan: Scan, candidates: Ints) -> npt.NDArray[np.float32]:
@@ -86,7 +95,7 @@ def features(scan: Scan, candidates: Ints) -> npt.NDArray[np.float32]:
 
 
 def _sum(owner: Ints, values: npt.ArrayLike, size: int) -> Floats:
-    return np.bincount(owner, np.asarray(values, np.float64), size)
+    return np.bincount(owner, np.asarray(values, np.float64), size).astype(np.float64)
 
 
 def _max(owner: Ints, values: Floats, size: int) -> Floats:
@@ -174,7 +183,7 @@ def _exact(scan: Scan, candidates: Ints, out: Columns) -> None:
 
 
 def _own_cells(scan: Scan, candidates: Ints, own: Entries, holder: Ints, best: Floats, out: Columns) -> None:
-    """The disease's own findings: which of them the patient shows, which were looked for in vain; and how many there are."""
+    """The disease's own findings: how many, which of them the patient shows, which were looked for in vain."""
     excluded, size = scan.findings.excluded, len(candidates)
     information = scan.index.annotations.information
     count = np.bincount(holder, minlength=size)

@@ -42,7 +42,7 @@ class LikelihoodParameters:
 
 
 Closure = Mapping[int, tuple[Ints, Floats]]
-"""The ancestors of a query's findings, findings included: term → diseases that have it, and how frequent it is there."""
+"""A query's findings and their ancestors: term → diseases that have it, and how frequent it is there."""
 
 
 def closure(view: View, findings: Ints, least: float) -> Closure:

@@ -27,7 +27,8 @@ from reasoning.diagnosis.annotations import (
 class Smoothing:
     """How counts become frequencies: the mean of a Beta posterior.
 
-    frequency = (patients with it + weight · prior + share_weight · Σ shares) / (patients + weight + share_weight · shares)
+    frequency = (patients with it + weight · prior + share_weight · Σ shares)
+        / (patients + weight + share_weight · number of shares)
 
     Attributes:
         weight: strength of the prior, in patients.
@@ -193,17 +194,17 @@ class View:
     def exact_of_terms(self, terms: Ints) -> tuple[Entries, Ints]:
         """Cells of these terms by disease, and for each the position in `terms`."""
         whole, patch = self._exact
-        return self._patched(whole.of_terms(terms), patch and patch.of_terms(terms))
+        return self._patched(whole.of_terms(terms), patch.of_terms(terms) if patch else None)
 
     def exact_of_diseases(self, diseases: Ints) -> tuple[Entries, Ints]:
         """Cells of these diseases, and for each the position in `diseases`."""
         whole, patch = self._exact
-        return self._patched(whole.of_docs(diseases), patch and patch.of_docs(diseases))
+        return self._patched(whole.of_docs(diseases), patch.of_docs(diseases) if patch else None)
 
     def carried_of_diseases(self, diseases: Ints) -> tuple[Entries, Ints]:
         """Cells of these diseases carried up, and for each the position in `diseases`."""
         whole, patch = self._carried
-        return self._patched(whole.of_docs(diseases), patch and patch.of_docs(diseases))
+        return self._patched(whole.of_docs(diseases), patch.of_docs(diseases) if patch else None)
 
     def carried_of_term(self, term: int) -> tuple[Ints, Floats]:
         """Diseases with a term or one below it, and how frequent it is in them."""

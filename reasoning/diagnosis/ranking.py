@@ -4,9 +4,9 @@ Two stages: the parts of `features.Scan` score every disease and propose candida
 Burges, From RankNet to LambdaRank to LambdaMART, MSR-TR-2010-82) orders these by what `features` sees of them. All
 other diseases follow in the order of their likelihood.
 
-The posterior of candidate i with score s: pᵢ = Gᵢ · exp(sᵢ/T) / (Σⱼ Gⱼ · exp(sⱼ/T) + exp(u)), with temperature T and the mass u of
-"none of these" fitted on cases that the ranker had not seen, and Gᵢ the likelihood ratio of stated genes and
-inheritance, of which published cases teach nothing.
+The posterior of candidate i with score s: pᵢ = Gᵢ · exp(sᵢ/T) / (Σⱼ Gⱼ · exp(sⱼ/T) + exp(u)), with temperature T and
+the mass u of "none of these" fitted on cases that the ranker had not seen, and Gᵢ the likelihood ratio of stated genes
+and inheritance, of which published cases teach nothing.
 """
 
 from __future__ import annotations

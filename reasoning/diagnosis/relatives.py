@@ -11,8 +11,21 @@ import numpy as np
 
 from reasoning.diagnosis.annotations import Floats, Ints, PhenotypeAnnotations
 
-_STOP = frozenset("syndrome disease disorder type of and with or the due to a an in form deficiency autosomal".split())
-_ROMAN = {"i": "1", "ii": "2", "iii": "3", "iv": "4", "v": "5", "vi": "6", "vii": "7", "viii": "8", "ix": "9", "x": "10"}
+_STOP = frozenset(
+    "syndrome disease disorder type of and with or the due to a an in form deficiency autosomal".split()  # noqa: SIM905 # shorter to read
+)
+_ROMAN = {
+    "i": "1",
+    "ii": "2",
+    "iii": "3",
+    "iv": "4",
+    "v": "5",
+    "vi": "6",
+    "vii": "7",
+    "viii": "8",
+    "ix": "9",
+    "x": "10",
+}
 _SAME = 1.0
 """Least score of two entries that count as one disease: names alone, or name and gene together, reach it."""
 
@@ -95,12 +108,7 @@ def same_disease(annotations: PhenotypeAnnotations) -> Neighbours:
     for disease, kind in enumerate(catalogue):
         if kind == "OMIM":
             continue
-        near = {
-            other
-            for key in (*bags[disease], *genes[disease])
-            if len(by_key[key]) < 60
-            for other in by_key[key]
-        }
+        near = {other for key in (*bags[disease], *genes[disease]) if len(by_key[key]) < 60 for other in by_key[key]}
         for other in near:
             shared = sum(weight[word] for word in bags[disease] & bags[other])
             name_score = 2 * shared / max(size[disease] + size[other], 1e-9)
@@ -114,7 +122,6 @@ def same_disease(annotations: PhenotypeAnnotations) -> Neighbours:
         (d, other)
         for d, found in best.items()
         for score, other in found
-        if score >= min(top[d], top[other]) - 1e-9 and score >= 0.9
-        or score >= _SAME
+        if (score >= min(top[d], top[other]) - 1e-9 and score >= 0.9) or score >= _SAME
     ]
     return _neighbours(pairs, len(annotations.disease_ids))

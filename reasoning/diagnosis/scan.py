@@ -80,7 +80,11 @@ class Index:
         self.is_publication: Bools = np.array([id_.startswith("PMID:") for id_ in annotations.source_ids], np.bool_)
         below = annotations.term_index.get(_X_LINKED, -1)
         self.x_linked: Bools = np.zeros(len(annotations.term_ids), np.bool_)
-        self.x_linked[np.repeat(np.arange(self.profiles.terms), np.diff(annotations.ancestor_start))[annotations.ancestors == below]] = True
+        self.x_linked[
+            np.repeat(np.arange(self.profiles.terms), np.diff(annotations.ancestor_start))[
+                annotations.ancestors == below
+            ]
+        ] = True
         self.onset_years = np.full(len(annotations.term_ids), np.nan)
         for id_, at in ONSET_YEARS.items():
             if id_ in annotations.term_index:
@@ -102,7 +106,7 @@ class Scan:
 
     def __init__(self, index: Index, view: View, findings: Findings) -> None:
         self.index, self.view, self.findings = index, view, findings
-        annotations, parameters = index.annotations, index.parameters
+        parameters = index.parameters
         self.near = closure(view, findings.present, LEAST_INFORMATION)
         self.ratios: Matrix = likelihood_ratios(view, findings.present, self.near, parameters.likelihood)
         self.likelihood: Floats = self.ratios.sum(0, dtype=np.float64)

@@ -51,8 +51,10 @@ def simulate(index: Index, count: int, seed: int, simulation: Simulation | None 
     """Draws patients of OMIM diseases; each has at least one finding.
 
     Args:
+        index: of the annotations.
         count: about how many.
         seed: the same seed gives the same patients.
+        simulation: how they differ from what is annotated.
     """
     simulation = simulation or Simulation()
     rng = np.random.default_rng(seed)
@@ -71,9 +73,7 @@ def simulate(index: Index, count: int, seed: int, simulation: Simulation | None 
         present = np.union1d(present, _extra(profiles, len(present), rng, simulation))
         if len(present):
             findings = Findings(present, np.setdiff1d(excluded, present))
-            yield SimulatedPatient(
-                findings, int(profiles.cohort_disease[cohort]), int(profiles.cohort_source[cohort])
-            )
+            yield SimulatedPatient(findings, int(profiles.cohort_disease[cohort]), int(profiles.cohort_source[cohort]))
 
 
 def _draw(profiles: Profiles, cohort: int, rng: np.random.Generator, simulation: Simulation) -> tuple[Ints, Ints]:
