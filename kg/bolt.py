@@ -189,9 +189,9 @@ class Bolt:
         except Neo4jError as error:
             if (error.code or "").rpartition(".")[2] in _TIMED_OUT:
                 raise QueryTimeoutError("the query took too long and was stopped") from error
-            if isinstance(error, ClientError):
-                raise InputError(_reason(error), "query") from error
-            raise
+            if error.is_retryable():
+                raise self._unavailable(error) from error
+            raise InputError(_reason(error), "query") from error
 
     def _unavailable(self, error: Exception) -> StoreUnavailableError:
         return StoreUnavailableError(f"graph database {self.uri}: {_reason(error)}")

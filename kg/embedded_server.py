@@ -41,7 +41,9 @@ def serve(folder: Path, heap: str) -> None:
         root_path=str(folder / "arcadedb"),
         root_password=(folder / "password").read_text(),
         config={
-            "mode": "production",
+            "mode": "development",  # else it conceals why a query failed from its only clients: us
+            "opencypher_loadCsv_allowFileUrls": False,
+            "opencypher_loadCsv_allowRemoteUrls": False,
             "host": "127.0.0.1",
             "http_port": str(http),
             "server_plugins": "Bolt:com.arcadedb.bolt.BoltProtocolPlugin",
