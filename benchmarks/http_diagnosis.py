@@ -53,12 +53,17 @@ def whole_bodies(path: Path, limit: int) -> list[bytes]:
 
 
 def finding_bodies(path: Path, limit: int) -> list[bytes]:
-    """Requests with each case's findings."""
+    """Requests with each case's findings, those left out that the installed HPO does not have."""
+    annotations = installed_annotations()
+    known = {id_ for id_, term in annotations.term_index.items() if annotations.is_finding[term]}
     bodies = []
     for case in cases(path):
-        if isinstance(case, Rejected) or not case.present:
+        if isinstance(case, Rejected):
             continue
-        bodies.append(orjson.dumps({"present": case.present, "excluded": case.excluded, "sex": case.sex or None}))
+        present, excluded = ([id_ for id_ in ids if id_ in known] for ids in (case.present, case.excluded))
+        if present:
+            excluded = sorted(set(excluded) - set(present))
+            bodies.append(orjson.dumps({"present": present, "excluded": excluded, "sex": case.sex or None}))
         if len(bodies) == limit:
             break
     return bodies
