@@ -16,13 +16,18 @@ from tests.api.samples import packet
 from tests.api.server import Server, serving
 
 
-@pytest.fixture
-def server(graph_url: str, tmp_path: Path) -> Iterator[Server]:
-    with serving(graph_url, tmp_path / "data") as started:
+@pytest.fixture(scope="module")
+def server(graph_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(graph_url, tmp_path_factory.mktemp("server")) as started:
         yield started
 
 
-def test_it_answers_logs_json_and_stops_on_sigterm(server: Server) -> None:
+def test_it_answers_logs_json_and_stops_on_sigterm(graph_url: str, tmp_path: Path) -> None:
+    with serving(graph_url, tmp_path / "data") as server:
+        _ask_and_stop(server)
+
+
+def _ask_and_stop(server: Server) -> None:
     answer = httpx.post(f"{server.url}/v1/diagnosis", json={"phenopacket": packet()})
     assert answer.status_code == 200, answer.text
     assert answer.json()["results"][0]["id"] == "OMIM:100001"
