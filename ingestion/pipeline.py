@@ -1,13 +1,14 @@
 """The way from files into the graph: read → resolve → write, in batches that carry their ledger entries.
 
-A worker thread reads and resolves while the database writes; between them lies a queue of a few batches, so memory
-stays bounded. The ledger says how many records of a document are committed. Readers give the same records in the same
-order each time, so a run that was killed skips those and ends with the graph of one that never was.
+A worker thread reads, resolves and prepares batches while the database writes; between them lies a queue of a few
+batches, so memory stays bounded. The ledger says how many records of a document are committed. Readers give the same
+records in the same order each time, so a run that was killed skips those and ends with the graph of one that never was.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -19,12 +20,14 @@ from ingestion.readers.base import Document, Reader, unreadable
 from ingestion.resolve import VocabularyResolver
 from kg.errors import ConflictError, InputError, StoreUnavailableError
 from kg.model import Claim, Entity, Record, Source
-from kg.store import Batch, GraphStore, LedgerEntry
+from kg.store import Batch, GraphStore, LedgerEntry, PreparedBatch
 
-BATCH_SIZE = 5000
+BATCH_SIZE = 10_000
 """Records in one transaction."""
 
 _QUEUED_BATCHES = 2
+_SWITCH_S = 0.0005
+"""How long the thread that reads may keep the interpreter when the one that writes has got the database's answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +173,9 @@ async def ingest(
     total = sum(task.document.size for task in tasks)
     worker = _Worker(reader, resolver, tasks, batch_size)
     try:
-        async for chunk in worker.chunks():
+        async for chunk, batch in worker.chunks():
             letters.append(chunk.rejected)
-            written = await store.write(chunk.batch)
+            written = await store.write(batch)
             _count(report, chunk, written.entities, written.facts)
             if progress is not None:
                 progress(Progress(chunk.document, report.records, chunk.bytes_read, total))
@@ -243,6 +246,9 @@ def _unread(document: Document, content: str, error: InputError) -> DeadLetter:
     return DeadLetter(document.id, str(document.path), content, 0, error.place, error.reason, "")
 
 
+_Prepared = tuple[_Chunk, PreparedBatch]
+
+
 class _Worker:
     """Reads and resolves in a thread of its own, and hands over chunks through a bounded queue."""
 
@@ -251,17 +257,19 @@ class _Worker:
         self._resolver = resolver
         self._tasks = tasks
         self._batch_size = batch_size
+        self._switch_before = sys.getswitchinterval()
         self._stopped = threading.Event()
-        self._queue: asyncio.Queue[_Chunk | Exception | None] = asyncio.Queue(_QUEUED_BATCHES)
+        self._queue: asyncio.Queue[_Prepared | Exception | None] = asyncio.Queue(_QUEUED_BATCHES)
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._run, name="ingestion-reader", daemon=True)
 
-    async def chunks(self) -> AsyncIterator[_Chunk]:
+    async def chunks(self) -> AsyncIterator[_Prepared]:
         """Starts the thread; chunks as they come.
 
         Raises:
             Exception: whatever ended the thread.
         """
+        sys.setswitchinterval(_SWITCH_S)
         self._thread.start()
         while (item := await self._queue.get()) is not None:
             if isinstance(item, Exception):
@@ -270,6 +278,7 @@ class _Worker:
 
     async def stop(self) -> None:
         """Ends the thread, if it runs, and waits for it."""
+        sys.setswitchinterval(self._switch_before)
         self._stopped.set()
         while self._thread.is_alive():
             while not self._queue.empty():
@@ -279,13 +288,13 @@ class _Worker:
     def _run(self) -> None:
         try:
             for chunk in self._read():
-                if not self._hand_over(chunk):
+                if not self._hand_over((chunk, PreparedBatch.of(chunk.batch, self._resolver.ontology))):
                     return
             self._hand_over(None)
         except Exception as error:  # noqa: BLE001 (raised again where the chunks are awaited)
             self._hand_over(error)
 
-    def _hand_over(self, item: _Chunk | Exception | None) -> bool:
+    def _hand_over(self, item: _Prepared | Exception | None) -> bool:
         """Waits for room in the queue; False once stopped."""
         if self._stopped.is_set():
             return False

@@ -28,7 +28,7 @@ class VocabularyResolver:
     """
 
     def __init__(self, ontology: Ontology) -> None:
-        self._ontology = ontology
+        self.ontology = ontology
         closed = ontology.closed_classes
         self._closed = closed
         self._relations = {r.name for r in ontology.relations.values() if r.range <= closed}
@@ -52,7 +52,7 @@ class VocabularyResolver:
         """Reads the closed vocabularies from the graph, forgetting what it knew: by label, not the whole graph."""
         self._members.clear()
         self._obsolete.clear()
-        tops = [c for c in sorted(self._closed) if not (self._ontology.classes[c] - {c}) & self._closed]
+        tops = [c for c in sorted(self._closed) if not (self.ontology.classes[c] - {c}) & self._closed]
         for label in tops:
             query = f"MATCH (n:{label}) RETURN n.id AS id, labels(n) AS labels, n.obsolete AS obsolete"
             async for row in store.read(query, timeout_s=60.0):
@@ -69,7 +69,7 @@ class VocabularyResolver:
     def _classes(self, names: Iterable[str]) -> frozenset[str]:
         key = tuple(names)
         if key not in self._implied:
-            known = (self._ontology.classes.get(name, frozenset()) for name in key)
+            known = (self.ontology.classes.get(name, frozenset()) for name in key)
             self._implied[key] = frozenset().union(*known)
         return self._implied[key]
 
@@ -100,20 +100,20 @@ class VocabularyResolver:
         if isinstance(record, Claim):
             return self._resolve_claim(record)
         if isinstance(record, Entity):
-            problem = self._ontology.check_entity(record)
+            problem = self.ontology.check_entity(record)
             if problem is None and record.source in self._refused:
                 problem = f"its source {record.source} was refused"
             if problem:
                 return Rejected(problem, record.place, f"{record.id} {dict(record.properties)}", record.document)
             self._describe(record.id, record.classes, obsolete=record.properties.get("obsolete") is True)
             return record
-        if isinstance(record, Source) and (problem := self._ontology.check_source(record)):
+        if isinstance(record, Source) and (problem := self.ontology.check_source(record)):
             self._refused.add(record.id)
             return Rejected(problem, "", f"source {record.id}", record.document)
         return record
 
     def _resolve_claim(self, claim: Claim) -> Record:
-        problem = self._ontology.check_claim(claim)
+        problem = self.ontology.check_claim(claim)
         if problem is None and claim.source in self._refused:
             problem = f"its source {claim.source} was refused"
         if problem:
@@ -122,7 +122,7 @@ class VocabularyResolver:
             changed = self._up_to_date(claim)
         except LookupError as error:
             return _refuse(claim, str(error.args[0]))
-        if problem := self._ontology.check_ends(
+        if problem := self.ontology.check_ends(
             changed.relation, self._classes_of(changed.subject), self._classes_of(changed.object)
         ):
             return _refuse(claim, problem)

@@ -53,10 +53,12 @@ class FactClaims:
         qualifiers = canonical_json(claim.qualifiers) if claim.qualifiers else "{}"
         self._add((claim.source, claim.document, qualifiers), float(claim.confidence), claim.place)
 
-    def update(self, other: FactClaims) -> None:
-        """Adds all claims of another."""
+    def merged(self, other: FactClaims) -> FactClaims:
+        """The claims of both."""
+        both = FactClaims(dict(self.claims))
         for identity, (confidence, place) in other.claims.items():
-            self._add(identity, confidence, place)
+            both._add(identity, confidence, place)
+        return both
 
     def _add(self, identity: tuple[str, str, str], confidence: float, place: str) -> None:
         known = self.claims.get(identity)
@@ -70,11 +72,14 @@ class FactClaims:
 
     def properties(self, reliability: Reliability) -> dict[str, Any]:
         """Relationship properties, belief included, without `version`."""
+        columns = self.columns()
+        return {"belief": belief_of(columns, reliability), **columns}
+
+    def columns(self) -> dict[str, Any]:
+        """Relationship properties without `belief` and `version`."""
         rows = sorted((*identity, *rest) for identity, rest in self.claims.items())
         sources, documents, qualifiers, confidences, places = map(list, zip(*rows, strict=True))
-        votes = ((s, reliability(s), c) for s, c in zip(sources, confidences, strict=True))
         return {
-            "belief": noisy_or(votes),
             "sources": sources,
             "confidences": confidences,
             "documents": documents,
@@ -82,6 +87,11 @@ class FactClaims:
             "places": places,
             "key": _key(rows),
         }
+
+
+def belief_of(columns: Mapping[str, Any], reliability: Reliability) -> float:
+    """Belief of a fact, out of its properties `sources` and `confidences`."""
+    return noisy_or([(s, reliability(s), c) for s, c in zip(columns["sources"], columns["confidences"], strict=True)])
 
 
 @dataclass(slots=True)
@@ -108,10 +118,12 @@ class Descriptions:
         content = canonical_json({"classes": sorted(entity.classes), "properties": dict(entity.properties)})
         self._add((entity.source, entity.document, content), entity.place)
 
-    def update(self, other: Descriptions) -> None:
-        """Adds all descriptions of another."""
+    def merged(self, other: Descriptions) -> Descriptions:
+        """The descriptions of both."""
+        both = Descriptions(dict(self.entries))
         for identity, place in other.entries.items():
-            self._add(identity, place)
+            both._add(identity, place)
+        return both
 
     def _add(self, identity: tuple[str, str, str], place: str) -> None:
         known = self.entries.get(identity)

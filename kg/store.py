@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import orjson
 from neo4j import AsyncTransaction
 
+from kg.batch import Batch, LedgerEntry, PreparedBatch
 from kg.bolt import READ_TIMEOUT_S, Bolt
 from kg.dialect import ArcadeDialect, Dialect, Neo4jDialect
 from kg.digest import Digest
@@ -19,9 +20,9 @@ from kg.embedded import USER, EmbeddedServer
 from kg.errors import ConfigurationError
 from kg.ontology import Ontology
 from kg.search import search
-from kg.write import Batch, Fact, KnownNodes, LedgerEntry, Retraction, Writer, WriteReport
+from kg.write import Fact, KnownNodes, Retraction, Writer, WriteReport
 
-__all__ = ["Batch", "GraphStore", "LedgerEntry", "Retraction", "WriteReport", "open_store"]
+__all__ = ["Batch", "GraphStore", "LedgerEntry", "PreparedBatch", "Retraction", "WriteReport", "open_store"]
 
 T = TypeVar("T")
 _SOURCE_FIELDS = ("id", "kind", "name", "model", "version", "url", "reliability")
@@ -107,14 +108,15 @@ class GraphStore:
 
     # ---- writing ------------------------------------------------------------------------------------------------
 
-    async def write(self, batch: Batch) -> WriteReport:
+    async def write(self, batch: Batch | PreparedBatch) -> WriteReport:
         """Writes a batch and its ledger entries in one transaction; the same batch again changes nothing.
 
         Raises:
             OntologyError: a source, entity or claim breaks the ontology, or cites a source that nobody described.
             StoreUnavailableError: the database stayed away.
         """
-        return await self._transact(lambda writer: writer.write(batch))
+        prepared = PreparedBatch.of(batch, self.ontology) if isinstance(batch, Batch) else batch
+        return await self._transact(lambda writer: writer.write(prepared))
 
     async def retract(self, id_: str) -> Retraction:
         """Takes back all that a source, or a document, says, and what only it supported.

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 from neo4j import AsyncTransaction
 
+from kg.batch import PreparedBatch, PreparedFact
 from kg.errors import NotFoundError, OntologyError
-from kg.merge import Descriptions, FactClaims, SourceDescriptions
-from kg.model import Claim, Entity, Source
+from kg.merge import Descriptions, FactClaims, SourceDescriptions, belief_of
+from kg.model import Source
 from kg.ontology import Ontology
 
 T = TypeVar("T")
@@ -23,41 +24,10 @@ Rows = list[dict[str, Any]]
 Fact = tuple[str, str, str]
 """(subject id, relation, object id)"""
 
-_CHUNK = 1000
+_CHUNK = 5000
 _MOST_KNOWN = 2_000_000
 _REMEMBERED_REMOVALS = 1_000
 """Versions for which removals are kept; a snapshot that is older is built anew."""
-
-
-@dataclass(frozen=True, slots=True)
-class LedgerEntry:
-    """How far one document has been loaded; written in the same transaction as what was loaded.
-
-    Attributes:
-        document: logical id, e.g. `hpo:phenotype.hpoa`.
-        path: where it was read; never part of the digest.
-        content: SHA-256 of its bytes, hexadecimal.
-        reader: name and version, e.g. `hpo@1`.
-        records: how many of its records are committed.
-        complete: all of them are.
-    """
-
-    document: str
-    path: str
-    content: str
-    reader: str
-    records: int
-    complete: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """What one transaction writes."""
-
-    sources: Sequence[Source] = ()
-    entities: Sequence[Entity] = ()
-    claims: Sequence[Claim] = ()
-    ledger: Sequence[LedgerEntry] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,30 +76,23 @@ class Writer:
 
     # ---- the two transactions -----------------------------------------------------------------------------------
 
-    async def write(self, batch: Batch) -> WriteReport:
+    async def write(self, prepared: PreparedBatch) -> WriteReport:
         """Writes a batch.
 
         Raises:
-            OntologyError: a source, entity or claim breaks the ontology, or cites a source that nobody described.
+            OntologyError: it cites a source that nobody described.
         """
-        self._check(batch)
         await self._begin()
-        await self._write_sources(batch.sources)
-        cited = {c.source for c in batch.claims} | {e.source for e in batch.entities}
-        await self._load_reliabilities(cited)
-        described: dict[str, Descriptions] = defaultdict(Descriptions.empty)
-        for entity in batch.entities:
-            described[entity.id].add(entity)
-        facts: dict[str, dict[tuple[str, str], FactClaims]] = defaultdict(lambda: defaultdict(FactClaims.empty))
-        for claim in batch.claims:
-            facts[claim.relation][claim.subject, claim.object].add(claim)
-        entities = await self._write_entities(described, {i for ends in facts.values() for pair in ends for i in pair})
+        await self._write_sources(prepared.batch.sources)
+        await self._load_reliabilities(set(prepared.cited))
+        ends = {i for pairs in prepared.facts.values() for pair in pairs for i in pair}
+        entities = await self._write_entities(prepared.described, ends)
         changed = 0
-        for relation in sorted(facts):
-            changed += await self._write_facts(relation, facts[relation])
-        for entry in batch.ledger:
-            properties = {name: getattr(entry, name) for name in LedgerEntry.__dataclass_fields__}
-            await self._run("MERGE (l:LedgerEntry {document: $p.document}) SET l = $p", p=properties)
+        for relation, facts in prepared.facts.items():
+            changed += await self._write_facts(relation, facts)
+        if prepared.batch.ledger:
+            rows = [asdict(entry) for entry in prepared.batch.ledger]
+            await self._run("UNWIND $rows AS r MERGE (l:LedgerEntry {document: r.document}) SET l = r", rows=rows)
         return WriteReport(self._version, entities, changed)
 
     async def retract(self, source: str) -> Retraction:
@@ -173,17 +136,6 @@ class Writer:
         self._known.reliabilities |= self._reliabilities
 
     # ---- parts ----------------------------------------------------------------------------------------------------
-
-    def _check(self, batch: Batch) -> None:
-        for source in batch.sources:
-            if problem := self._ontology.check_source(source):
-                raise OntologyError(f"source {source.id}: {problem}")
-        for entity in batch.entities:
-            if problem := self._ontology.check_entity(entity):
-                raise OntologyError(f"entity {entity.id}: {problem}")
-        for claim in batch.claims:
-            if problem := self._ontology.check_claim(claim):
-                raise OntologyError(f"claim {claim.subject} {claim.relation} {claim.object}: {problem}")
 
     async def _begin(self) -> None:
         rows = await self._rows(
@@ -254,10 +206,9 @@ class Writer:
                 if descriptions is None:
                     continue
                 before = Descriptions.from_properties(known_as)
-                descriptions.update(before)
-                if descriptions.entries == before.entries:
-                    continue
-                changed.append(self._node(id_, descriptions) | {"was": known_as["labels"]})
+                merged = before.merged(descriptions)
+                if merged.entries != before.entries:
+                    changed.append(self._node(id_, merged) | {"was": known_as["labels"]})
             else:
                 node = self._node(id_, descriptions or Descriptions.empty())
                 new[node["labels"]].append(node)
@@ -296,33 +247,35 @@ class Writer:
         rows = [node["properties"] for node in nodes]
         await self._run("UNWIND $rows AS r MATCH (n:Entity {id: r.id}) SET n = r", rows=rows)
 
-    async def _write_facts(self, relation: str, facts: Mapping[tuple[str, str], FactClaims]) -> int:
+    async def _write_facts(self, relation: str, facts: Mapping[tuple[str, str], PreparedFact]) -> int:
         type_ = self._ontology.relation(relation).name
-        pairs = sorted(facts)
         different: Rows = []
         created = 0
-        for chunk in _chunks(pairs):
-            rows = [self._fact_row(pair, facts[pair]) for pair in chunk]
+        for chunk in _chunks(list(facts.items())):
+            rows = [self._row(pair, fact.columns) for pair, fact in chunk]
             result = await self._tx.run(_MERGE_FACTS.format(type=type_), rows=rows)
             different += await result.data()
             created += (await result.consume()).counters.relationships_created
         await self._load_reliabilities({source for row in different for source in row["sources"]})
         merged = []
         for row in different:
-            claims = facts[row["subject"], row["object"]]
+            pair = row["subject"], row["object"]
             before = FactClaims.from_properties(row)
-            claims.update(before)
+            claims = before.merged(facts[pair].claims)
             if claims.claims != before.claims:
-                merged.append(self._fact_row((row["subject"], row["object"]), claims))
+                merged.append(self._fact_row(pair, claims))
         if merged:
             await self._run(_SET_FACTS.format(type=type_), rows=merged)
         if created or merged:
-            await self._touch(subject for subject, _ in pairs)
+            await self._touch(subject for subject, _ in facts)
         return created + len(merged)
 
     def _fact_row(self, pair: tuple[str, str], claims: FactClaims) -> dict[str, Any]:
-        properties = claims.properties(self._reliability) | {"version": self._version}
-        return {"s": pair[0], "o": pair[1], "p": properties}
+        return self._row(pair, claims.columns())
+
+    def _row(self, pair: tuple[str, str], columns: dict[str, Any]) -> dict[str, Any]:
+        belief = belief_of(columns, self._reliability)
+        return {"s": pair[0], "o": pair[1], "p": {"belief": belief, "version": self._version, **columns}}
 
     async def _touch(self, ids: Iterable[str]) -> None:
         """Marks subjects of changed facts: a version is that of the last change of an entity or its outgoing facts."""

@@ -312,11 +312,11 @@ class TestMemory:
             resolver.resolve(record)
         worker = _Worker(HpoReader(), resolver, [_Task(document, 0)], 1000)
         chunks = worker.chunks()
-        first = await anext(chunks)
+        first, _ = await anext(chunks)
         assert first.records == 1000
         await asyncio.sleep(1.0)
         assert document.bytes_read < document.size / 10
-        seen = first.records + sum([chunk.records async for chunk in chunks])
+        seen = first.records + sum([chunk.records async for chunk, _ in chunks])
         await worker.stop()
         assert seen > 200_000
 
