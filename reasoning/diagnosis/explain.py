@@ -152,13 +152,16 @@ class Matches:
                 match = Match(kind, found[0], ancestor, found[1], noise + (1 - noise) * best)
         return match
 
+    def shows(self, row: int, finding: int) -> bool:
+        """Whether the `row`-th disease has a finding, or a more specific one."""
+        return row * self._terms + finding in self._carried
+
     def excluded(self, row: int, finding: int) -> Match:
         """What it means for the `row`-th disease that a finding is not there."""
         background = float(self._background[finding])
-        found = self._carried.get(row * self._terms + finding)
-        if found is None:
+        if not self.shows(row, finding):
             return Match("none", -1, -1, 0.0, 1 / max(1 - background, 1e-9))
-        term, frequency = found
+        term, frequency = self._carried[row * self._terms + finding]
         kind: MatchKind = "exact" if term == finding else "descendant"
         return Match(kind, term, finding, frequency, max(1 - frequency, 1e-3) / max(1 - background, 1e-9))
 
@@ -207,16 +210,19 @@ class Explainer:
         explained: list[list[FindingExplained]] = [[] for _ in diseases]
         present, excluded = findings.present.tolist(), findings.excluded.tolist()
         states: list[tuple[int, State]] = [(f, "present") for f in present] + [(f, "excluded") for f in excluded]
-        unmatched: dict[int, FindingExplained] = {}
+        unmatched: dict[int, FindingExplained] = {}  # says the same of every disease without a match
         for row, (disease, of_disease) in enumerate(zip(diseases.tolist(), explained, strict=True)):
+            disease_id = self._annotations.disease_ids[disease]
             for finding, state in states:
+                if state == "excluded" and finding in unmatched and not matches.shows(row, finding):
+                    of_disease.append(unmatched[finding])
+                    continue
                 match = matches.present(row, finding) if state == "present" else matches.excluded(row, finding)
-                if match.kind == "none":  # says the same of every such disease
+                if match.kind == "none":
                     if finding not in unmatched:
                         unmatched[finding] = self._explain(finding, state, match, [], "", [])
                     of_disease.append(unmatched[finding])
                     continue
-                disease_id = self._annotations.disease_ids[disease]
                 numbers = evidence.cite(disease_id, "HAS_PHENOTYPE", self._annotations.term_ids[match.term])
                 path = [*self._paths.between(finding, match.term, match.through), disease_id]
                 of_disease.append(self._explain(finding, state, match, numbers, evidence.reported(numbers), path))
