@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -42,11 +42,9 @@ def _json(result: tuple[int, str, str]) -> Any:
 
 def test_help_is_quick_and_names_all_commands() -> None:
     command = str(Path(sys.executable).with_name("evigraph"))
-    seconds = []
-    for _ in range(3):
-        started = time.perf_counter()
-        text = subprocess.run([command, "--help"], check=True, capture_output=True, text=True).stdout
-        seconds.append(time.perf_counter() - started)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    text = subprocess.run([command, "--help"], check=True, capture_output=True, text=True).stdout
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     names = ("serve", "ingest", "readers", "diagnose", "search", "cypher", "status", "digest", "sources", "export")
     names += ("evaluate", "train", "keys")
     assert all(name in text for name in names)
@@ -55,7 +53,8 @@ def test_help_is_quick_and_names_all_commands() -> None:
         check=True, capture_output=True, text=True,
     ).stdout.split()  # fmt: skip
     assert not {"numpy", "fastapi", "neo4j", "rdflib", "pydantic", "lightgbm"} & set(imported)
-    assert min(seconds) < 1.0
+    # Processor time, since the machine may be busy.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.0
 
 
 def test_readers(run: Run) -> None:
