@@ -149,7 +149,7 @@ class Service:
             ConflictError: the graph has no disease with findings.
             EvigraphError: as the work says.
         """
-        if self._diagnosing is None and self._store is not None and not self._keeps_ready:
+        if not self._keeps_ready:
             await self._refresh()
         self.check_ready()
         if self._diagnosing is None:

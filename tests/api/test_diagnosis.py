@@ -8,9 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
+from api.service import Service
 from api.settings import Settings
+from reasoning.diagnosis.query import Query
 from tests.api.conftest import Client, assert_problem
-from tests.api.samples import packet
+from tests.api.samples import packet, write_sample
 
 PATH = "/v1/diagnosis"
 
@@ -133,6 +135,7 @@ async def test_patients_come_in_while_questions_are_answered(
     async with client(settings) as http:
         service = http.app.state.service  # type: ignore[attr-defined]
         before = await _ask(http, present=["HP:0001250"])
+        model = await service.with_reasoner(lambda reasoner: reasoner.model)
         try:
             await service.ingest("phenopackets", file)
             service.look_again()
@@ -141,8 +144,28 @@ async def test_patients_come_in_while_questions_are_answered(
                 while after["graph_version"] == before["graph_version"]:
                     after = await _ask(http, present=["HP:0001250"])
             assert after["results"] == before["results"]
+            assert await service.with_reasoner(lambda reasoner: reasoner.model) is model, (
+                "it was built anew for nothing"
+            )
         finally:
             await service.retract("phenopackets:case.json")
+
+
+async def test_new_annotations_are_taken_in(settings: Settings, tmp_path: Path) -> None:
+    own = settings.model_copy(update={"graph": f"embedded:{tmp_path / 'graph'}"})
+    sample = write_sample(tmp_path / "hpo")
+    query = Query(present=("HP:0001166",))
+    async with Service(own) as service:
+        await service.ingest("hpo", sample)
+        first = await service.with_reasoner(lambda reasoner: reasoner.diagnose(query))
+        assert first.results[0].id == "OMIM:100002"
+        table = sample / "phenotype.hpoa"
+        kept = [line for line in table.read_text().splitlines(keepends=True) if "OMIM:100002" not in line]
+        table.write_text("".join(kept))
+        await service.ingest("hpo", sample)
+        then = await service.with_reasoner(lambda reasoner: reasoner.diagnose(query))
+        assert then.graph_version > first.graph_version
+        assert then.ranked == first.ranked - 1
 
 
 async def test_the_answer_is_typed_in_the_openapi_document(http: httpx.AsyncClient) -> None:
