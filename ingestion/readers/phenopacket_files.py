@@ -8,7 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, Any, Self
 
 import orjson
 import yaml
@@ -22,6 +22,10 @@ from kg.model import Rejected
 
 MAX_MESSAGE = 32 << 20
 """Bytes of one message (a file, or a member of an archive)."""
+MAX_ARCHIVE = 16 << 30
+"""Bytes of a tar's members when unpacked, since a small archive can stand for an endless one."""
+_MAX_HEADER = 1 << 20
+"""Bytes of a tar's extended header, which is read into memory as a whole."""
 
 TAR_EXTENSIONS = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2")
 MESSAGE_EXTENSIONS = (".json", ".yaml", ".yml")
@@ -82,13 +86,30 @@ def _texts(document: Document) -> Iterator[tuple[str, bytes]]:
                         with archive.open(entry) as content:
                             yield entry.filename, _bounded(content)
         elif name.endswith(TAR_EXTENSIONS):
-            with tarfile.open(fileobj=file, mode="r|*") as tar:
+            with tarfile.open(fileobj=file, mode="r|*", tarinfo=_Member) as tar:
+                size = 0
                 for member in tar:
+                    tar.members = []  # type: ignore[attr-defined] # else all of them are kept
+                    size += member.size
+                    if size > MAX_ARCHIVE:
+                        raise tarfile.ReadError(f"more than {MAX_ARCHIVE:,} bytes when unpacked")
                     stream = tar.extractfile(member) if member.isfile() and _holds_message(member.name) else None
                     if stream is not None:
                         yield member.name, _bounded(stream)
         else:
             yield "", _bounded(file)
+
+
+class _Member(tarfile.TarInfo):
+    """A member whose extended headers are small."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """The member of a header block."""
+        member = super().frombuf(buf, encoding, errors)
+        if member.type not in (*tarfile.REGULAR_TYPES, tarfile.DIRTYPE) and member.size > _MAX_HEADER:
+            raise tarfile.ReadError(f"a header of {member.size:,} bytes")
+        return member
 
 
 def _holds_message(name: str) -> bool:
