@@ -87,8 +87,9 @@ class Service:
                     await self.open()
                 await self._refresh()
             except EvigraphError as error:
-                self._why_not_ready = str(error)
-                log.warning("not ready", reason=str(error))
+                if str(error) != self._why_not_ready:
+                    self._why_not_ready = str(error)
+                    log.warning("not ready", reason=str(error))
             self._look.clear()
             pause = max(self.settings.refresh_s, (time.monotonic() - started) * (1 / _REFRESH_SHARE - 1))
             with contextlib.suppress(TimeoutError):
