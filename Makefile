@@ -15,6 +15,9 @@ PYTHON := $(shell for name in python3 python3.13 python3.12 python3.11; do \
 endif
 export PYTHON
 
+# a file's tests stay in one process, and each process has databases of its own; NEO4J_URI's can't be shared
+PYTEST ?= $(if $(NEO4J_URI),,-n 2 --dist loadfile)
+
 BENCHMARKS := $(basename $(notdir $(shell grep -l __main__ benchmarks/*.py)))
 CASES := $(wildcard docs/cases/*.json)
 
