@@ -53,7 +53,7 @@ async def search(
             found = await rows(
                 f"CALL db.index.fulltext.queryNodes($index, $text) YIELD node, score WITH node AS n, score {where}"
                 f"RETURN {_RETURNED}, score ORDER BY score DESC, id LIMIT $limit",
-                {"index": index, "text": query, "limit": 4 * limit + 100},
+                {"index": index, "text": query, "limit": 2 * limit + 20},
             )
             for row in found:
                 known = hits.setdefault(row["id"], row | {"match": _match(asked, row), "try": number})
