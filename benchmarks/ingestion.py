@@ -4,7 +4,7 @@ The ceiling is `UNWIND $rows … MERGE` with the plain driver, in large batches,
 the same nodes and relationships with the same properties, with the same constraints and indexes. The rows lie ready in
 memory; reading files, checking, merging and hashing is what only the pipeline does. The digest is timed, too.
 
-    python -m benchmarks.ingestion [--store embedded] [--rounds 1] [--json FILE]
+    python -m benchmarks.ingestion [--store embedded] [--rounds 1] [--path FOLDER] [--json FILE]
 """
 
 from __future__ import annotations
@@ -101,13 +101,13 @@ def write_content(driver: Driver, name: str, content: Content) -> float:
     return time.perf_counter() - started
 
 
-async def load(base: Database) -> tuple[int, float, float, str]:
+async def load(base: Database, path: Path | None) -> tuple[int, float, float, str]:
     """Claims, seconds of the pipeline, seconds of the digest, and the digest, after loading HPO into an empty graph."""
     store = await base.open()
     try:
         with tempfile.TemporaryDirectory() as folder:
             started = time.perf_counter()
-            report = await ingest(store, get_reader("hpo"), dead_letters=Path(folder) / "letters.jsonl")
+            report = await ingest(store, get_reader("hpo"), path, dead_letters=Path(folder) / "letters.jsonl")
             loaded = time.perf_counter()
         digest = await store.digest()
         return report.claims, loaded - started, time.perf_counter() - loaded, digest
@@ -115,7 +115,7 @@ async def load(base: Database) -> tuple[int, float, float, str]:
         await store.close()
 
 
-def measure(name: str, rounds: int) -> Figures:
+def measure(name: str, rounds: int, path: Path | None) -> Figures:
     """The best of so many rounds, each with both ways in turn, so that a disturbance does not hit one of them alone."""
     with database(name) as base:
         uri, user, password = base.bolt()
@@ -123,7 +123,7 @@ def measure(name: str, rounds: int) -> Figures:
         with GraphDatabase.driver(uri, auth=(user, password), notifications_min_severity="OFF") as driver:
             for _ in range(rounds):
                 base.empty()
-                claims, pipeline, of_digest, digest = asyncio.run(load(base))
+                claims, pipeline, of_digest, digest = asyncio.run(load(base, path))
                 content = read_content(driver, base.dialect.database)
                 base.empty()
                 ceilings.append(write_content(driver, base.dialect.database, content))
@@ -138,9 +138,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--store", choices=STORES, action="append", help="only this one")
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--path", type=Path, help="folder with HPO's files instead of the packaged ones")
     parser.add_argument("--json", type=Path, help="file to write")
     options = parser.parse_args()
-    figures = [measure(name, options.rounds) for name in options.store or STORES]
+    figures = [measure(name, options.rounds, options.path) for name in options.store or STORES]
     table = Table("store", "facts", "ceiling s", "facts/s", "pipeline s", "facts/s", "claims/s", "ratio", "digest s")
     for f in figures:
         ceiling = (f"{f.seconds_ceiling:.1f}", f"{f.facts / f.seconds_ceiling:,.0f}")
