@@ -2,7 +2,8 @@
 
 Two stages: the parts of `features.Scan` score every disease and propose candidates; a learned ranker (LambdaMART:
 Burges, From RankNet to LambdaRank to LambdaMART, MSR-TR-2010-82) orders these by what `features` sees of them. All
-other diseases follow in the order of their likelihood.
+other diseases follow in the order of their likelihood. The trees add to what the first stage says already, so that
+where they know nothing its order stands.
 
 The posterior of candidate i with score s: pᵢ = Gᵢ · exp(sᵢ/T) / (Σⱼ Gⱼ · exp(sⱼ/T) + exp(u)), with temperature T and
 the mass u of "none of these" fitted on cases that the ranker had not seen, and Gᵢ the likelihood ratio of stated genes
@@ -30,6 +31,9 @@ from reasoning.diagnosis.scan import Findings, Index, Parameters, Scan
 SHIPPED = Path(__file__).with_name("ranker")
 """The ranker that comes with the package."""
 
+FIRST_STAGE_WEIGHT = 0.2
+"""What one unit of the first stage's score is worth to the ranker before any tree; by folds."""
+
 _GENE_MISSED = 0.1
 """Chance that the causal gene is not among the candidate genes that a user states."""
 _INHERITANCE_DIFFERS = 0.05
@@ -38,7 +42,14 @@ _INHERITANCE_DIFFERS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Temperature and mass of "none of these" (logit), and the least top probability of which half are right."""
+    """How scores become probabilities; fitted on cases that the ranker had not seen.
+
+    Attributes:
+        temperature: of the softmax.
+        none: logit of "none of these".
+        threshold: top probability from which on at least half of the answers are right; below, the evidence does not
+            suffice.
+    """
 
     temperature: float = 1.0
     none: float = 0.0
@@ -61,16 +72,18 @@ class Ranker:
 
     def score(self, matrix: npt.NDArray[np.float32]) -> Floats:
         """Scores of candidates, (candidates, features) → (candidates,); only their differences within a query count."""
-        if len(matrix) == 0:
-            return np.zeros(0)
-        return np.asarray(self._booster.predict(matrix, num_threads=1, raw_score=True), np.float64)
+        return boosted(self._booster, matrix) if len(matrix) else np.zeros(0)
 
     def save(self, folder: Path) -> None:
         """Writes `model.txt.gz` and `card.json`; the same ranker gives the same bytes."""
         folder.mkdir(parents=True, exist_ok=True)
         text = self._booster.model_to_string(importance_type="gain")
         (folder / "model.txt.gz").write_bytes(gzip.compress(text.encode(), 9, mtime=0))
-        card = self.card | {"features": list(FEATURES), "calibration": asdict(self.calibration)}
+        card = self.card | {
+            "features": list(FEATURES),
+            "first_stage_weight": FIRST_STAGE_WEIGHT,
+            "calibration": asdict(self.calibration),
+        }
         (folder / "card.json").write_text(json.dumps(card, indent=1) + "\n")
 
     @classmethod
@@ -88,6 +101,8 @@ class Ranker:
             names = card["features"]
         except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
             raise ConfigurationError(f"no usable ranker in {folder}: {error}") from error
+        if card.get("first_stage_weight") != FIRST_STAGE_WEIGHT:
+            raise ConfigurationError(f"the ranker in {folder} was trained by another version; train it again")
         if names != list(FEATURES):
             other = sorted(set(names) ^ set(FEATURES))
             raise ConfigurationError(
@@ -195,6 +210,12 @@ class DiagnosisModel:
             ratio[rows.disease[at]] = np.log(_INHERITANCE_DIFFERS)
             ratio[rows.disease[at[fits[rows.term[at]]]]] = 0.0
         return ratio
+
+
+def boosted(booster: lightgbm.Booster, matrix: npt.NDArray[np.float32]) -> Floats:
+    """What the first stage says, and what the trees add to it."""
+    added = np.asarray(booster.predict(matrix, num_threads=1, raw_score=True), np.float64)
+    return added + FIRST_STAGE_WEIGHT * matrix[:, FEATURES.index("first_stage_gap")]
 
 
 def posterior(score: Floats, calibration: Calibration) -> Floats:

@@ -21,7 +21,7 @@ from kg.errors import InputError
 from reasoning.diagnosis.annotations import Floats, Ints, PhenotypeAnnotations
 from reasoning.diagnosis.cases import Case
 from reasoning.diagnosis.features import FEATURES, features
-from reasoning.diagnosis.ranking import Calibration, Ranker, posterior
+from reasoning.diagnosis.ranking import FIRST_STAGE_WEIGHT, Calibration, Ranker, boosted, posterior
 from reasoning.diagnosis.scan import Findings, Index, Parameters, Scan, findings_of
 from reasoning.diagnosis.simulation import simulate
 
@@ -32,14 +32,14 @@ Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
 
 _BOOSTING: dict[str, Any] = {
-    "objective": "rank_xendcg",  # Bruch, An Alternative Cross Entropy Loss for Learning-to-Rank, WWW 2021
     "num_leaves": 15,
     "learning_rate": 0.1,
     "feature_fraction": 0.4,
     "bagging_fraction": 0.8,
     "bagging_freq": 1,
-    "min_data_in_leaf": 100,
-    "lambda_l2": 5.0,
+    "min_data_in_leaf": 50,
+    "min_sum_hessian_in_leaf": 0.1,
+    "lambda_l2": 2.0,
     "max_bin": 63,
     "deterministic": True,
     "force_row_wise": True,
@@ -56,16 +56,18 @@ class Settings:
         rounds: trees.
         simulated: patients drawn from annotation rows.
         simulated_weight: weight of all of them together, in that of all real ones.
-        best: of each query, so many candidates that the first stage likes best are learned from...
-        others: ...and so many of the rest.
+        best: of a case, so many candidates that the first stage likes best are learned from...
+        simulated_best: ...of a drawn patient, so many...
+        others: ...and of either, so many of the rest.
         folds: for calibration and the figures on the card.
     """
 
     rounds: int = 100
-    simulated: int = 4000
-    simulated_weight: float = 1.0
-    best: int = 40
-    others: int = 10
+    simulated: int = 5000
+    simulated_weight: float = 2.0
+    best: int = 100
+    simulated_best: int = 40
+    others: int = 20
     folds: int = 5
 
 
@@ -137,16 +139,16 @@ def simulated_queries(index: Index, settings: Settings, seed: int, progress: Pro
         for without in (False, True):
             query = ask(index, patient.findings, patient.disease, patient.source, without=without)
             if query.truth >= 0:
-                queries.append(_thin(query, settings, rng))
+                queries.append(_thin(query, settings.simulated_best, settings.others, rng))
     return queries
 
 
-def _thin(query: Query, settings: Settings, rng: np.random.Generator) -> Query:
-    """The query with fewer candidates; see `Settings`."""
+def _thin(query: Query, best: int, others: int, rng: np.random.Generator) -> Query:
+    """The query with the best few candidates by the first stage, some others, and the truth."""
     order = np.argsort(-query.matrix[:, FEATURES.index("first_stage_gap")], kind="stable")
-    rest = order[settings.best :]
-    others = rng.choice(rest, min(settings.others, len(rest)), replace=False)
-    kept = np.unique(np.concatenate((order[: settings.best], others, [query.truth])))
+    rest = order[best:]
+    drawn = rng.choice(rest, min(others, len(rest)), replace=False)
+    kept = np.unique(np.concatenate((order[:best], drawn, [query.truth])))
     truth = int(np.searchsorted(kept, query.truth))
     return Query(query.disease, query.matrix[kept], truth, query.behind, query.without)
 
@@ -154,33 +156,46 @@ def _thin(query: Query, settings: Settings, rng: np.random.Generator) -> Query:
 def fit(real: Iterable[Query], simulated: Sequence[Query], settings: Settings, seed: int) -> lightgbm.Booster:
     """Trains a ranker.
 
-    A real case weighs 1/√(cases of its disease), so that often published diseases don't rule.
+    All cases of a disease weigh as much as all of any other, so that often published ones do not rule.
 
     Raises:
         InputError: there is nothing to learn from.
     """
     rng = np.random.default_rng(seed)
-    usable = [_thin(query, settings, rng) for query in real if query.truth >= 0]
+    usable = [_thin(query, settings.best, settings.others, rng) for query in real if query.truth >= 0]
     queries = [*usable, *simulated]
     if not queries:
         raise InputError("no case to train on: none has a disease that the annotations know")
     _, of, count = np.unique([query.disease for query in usable], return_inverse=True, return_counts=True)
     weights = np.ones(len(queries))
     if usable:
-        weights[: len(usable)] = count[of] ** -0.5
+        weights[: len(usable)] = 1 / count[of]
         total = weights[: len(usable)].sum()
         weights[len(usable) :] = settings.simulated_weight * total / max(len(simulated), 1)
     sizes = [len(query.matrix) for query in queries]
     truth = np.zeros(sum(sizes), np.int8)
     truth[np.cumsum(sizes) - sizes + [query.truth for query in queries]] = 1
-    data = lightgbm.Dataset(
-        np.concatenate([query.matrix for query in queries]),
-        truth,
-        group=sizes,
-        weight=np.repeat(weights / weights.mean(), sizes),
-        feature_name=list(FEATURES),
-    )
-    return lightgbm.train(_BOOSTING | {"seed": seed}, data, settings.rounds)
+    matrix = np.concatenate([query.matrix for query in queries])
+    prior = FIRST_STAGE_WEIGHT * matrix[:, FEATURES.index("first_stage_gap")].astype(np.float64)
+    data = lightgbm.Dataset(matrix, truth, init_score=prior, feature_name=list(FEATURES))
+    objective = _softmax(np.array(sizes), truth, np.repeat(weights / weights.mean(), sizes))
+    return lightgbm.train(_BOOSTING | {"seed": seed, "objective": objective}, data, settings.rounds)
+
+
+def _softmax(sizes: Ints, truth: npt.NDArray[np.int8], weight: Floats) -> Callable[..., tuple[Floats, Floats]]:
+    """Cross entropy of the softmax over each query's candidates (ListNet with one true item: Cao et al., ICML 2007).
+
+    The scores that maximise it are log-probabilities, up to a constant for each query.
+    """
+    start = np.cumsum(sizes) - sizes
+    owner = np.repeat(np.arange(len(sizes)), sizes)
+
+    def gradient(score: Floats, _: lightgbm.Dataset) -> tuple[Floats, Floats]:
+        mass = np.exp(score - np.maximum.reduceat(score, start)[owner])
+        probability = mass / np.add.reduceat(mass, start)[owner]
+        return (probability - truth) * weight, np.maximum(probability * (1 - probability), 0.01) * weight
+
+    return gradient
 
 
 def folds_by_disease(diseases: Ints, folds: int, seed: int) -> Ints:
@@ -214,7 +229,7 @@ def cross_fit(
             seed,
         )
         for at in judged.tolist():
-            scores[at] = np.asarray(ranker.predict(real[at].matrix, num_threads=1), np.float64)
+            scores[at] = boosted(ranker, real[at].matrix)
     return scores
 
 
