@@ -246,9 +246,13 @@ class Service:
         Raises:
             ForbiddenError: it is not inside an allowed folder; says the same whether or not it exists.
         """
-        resolved = Path(path).resolve()
+        refused = ForbiddenError(f"{path}: not inside a folder of EVIGRAPH_INGESTION_FOLDERS; upload the file instead")
+        try:
+            resolved = Path(path).resolve()
+        except (ValueError, OSError, RuntimeError) as error:  # a null byte, a name too long, links in a circle
+            raise refused from error
         if not any(resolved.is_relative_to(folder.resolve()) for folder in self.settings.ingestion_folders):
-            raise ForbiddenError(f"{path}: not inside a folder of EVIGRAPH_INGESTION_FOLDERS; upload the file instead")
+            raise refused
         return resolved
 
     async def ingest(

@@ -31,6 +31,9 @@ router = guarded_router("ingestions")
 uploads = APIRouter(prefix="/v1", tags=["ingestions"], route_class=UploadRoute)
 """The one route that takes large bodies."""
 
+_MAX_NAME = 200
+"""Bytes of an upload's name; file systems take 255."""
+
 _UPLOAD_SCHEMA = {
     "type": "object",
     "required": ["reader", "file"],
@@ -148,4 +151,5 @@ def _store(file: UploadFile, folder: Path, name: str) -> None:
 def _safe_name(name: str) -> str:
     """The last part of a client's file name, of harmless characters only."""
     last = re.split(r"[/\\]", name)[-1]
-    return re.sub(r"[^\w.+-]", "_", last).lstrip(".")[-150:] or "upload"
+    safe = re.sub(r"[^\w.+-]", "_", last).lstrip(".")
+    return safe.encode()[-_MAX_NAME:].decode(errors="ignore") or "upload"

@@ -70,6 +70,19 @@ async def test_a_damaged_upload_is_reported_and_changes_nothing(http: httpx.Asyn
     await http.delete("/v1/sources/phenopackets:broken.json")
 
 
+@pytest.mark.parametrize("name", ["ü" * 300 + ".json", "..", "a\0b.json", "a\r\nX: b.json"])
+async def test_an_upload_may_have_any_name(http: httpx.AsyncClient, settings: Settings, name: str) -> None:
+    job = (await _upload(http, name, b'{"id": ')).json()
+    assert len(job["path"].encode()) <= 200
+    _, last = (await _follow(http, job["id"]))[-1]
+    if name == "..":  # without an extension no reader takes it
+        assert last["problem"]["type"] == "urn:evigraph:problem:input"
+    else:
+        assert last["report"]["rejected"] + last["report"]["failed_documents"] == 1
+    await http.delete(f"/v1/sources/phenopackets:{job['path']}")
+    assert not list(settings.uploads.iterdir())
+
+
 async def test_a_path_must_lie_in_an_allowed_folder(settings: Settings, client: Client, tmp_path: Path) -> None:
     allowed, secret = tmp_path / "allowed", tmp_path / "secret"
     for folder in (allowed, secret):
@@ -83,7 +96,16 @@ async def test_a_path_must_lie_in_an_allowed_folder(settings: Settings, client: 
     async with client(settings) as http:
         assert_problem(await post(http, allowed), 403, "forbidden")
     async with client(settings.model_copy(update={"ingestion_folders": (allowed,)})) as http:
-        for path in (secret, allowed / ".." / "secret", allowed / "link", "/etc/passwd", "relative", tmp_path / "none"):
+        for path in (
+            secret,
+            allowed / ".." / "secret",
+            allowed / "link",
+            "/etc/passwd",
+            "relative",
+            tmp_path / "none",
+            "",
+            "\0",
+        ):
             assert_problem(await post(http, path), 403, "forbidden")
         started = await post(http, allowed / "case.json")
         assert started.status_code == 202
