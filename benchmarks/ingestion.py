@@ -86,9 +86,7 @@ def write_content(driver: Driver, name: str, content: Content) -> float:
     started = time.perf_counter()
     with driver.session(database=name) as session:
         for labels, rows in sorted(content.nodes.items()):
-            first, _, rest = labels.partition(":")
-            more = f"SET n:{rest}" if rest else ""
-            query = f"UNWIND $rows AS r MERGE (n:{first} {{id: r.id}}) SET n = r {more}"
+            query = f"UNWIND $rows AS r MERGE (n:{labels} {{id: r.id}}) SET n = r"
             for start in range(0, len(rows), _BATCH):
                 session.run(query, rows=rows[start : start + _BATCH]).consume()
         for type_, rows in sorted(content.relationships.items()):
