@@ -142,8 +142,9 @@ class TestServersThatDie:
         finally:
             await store.close()
 
-    async def test_in_the_middle_of_writes(self, backend: Backend) -> None:
+    async def test_in_the_middle_of_writes(self, backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
         """What was acknowledged is there, and a batch that was cut off is written once, whole."""
+        monkeypatch.setattr("kg.bolt.RETRY_S", 150.0)  # a busy machine starts a server slowly
         parts = batches(PUBLICATION.id, 30)
         expected = await expected_digest(backend, *parts)
         store = await backend.open()
