@@ -157,10 +157,8 @@ class Matches:
         return row * self._terms + finding in self._carried
 
     def excluded(self, row: int, finding: int) -> Match:
-        """What it means for the `row`-th disease that a finding is not there."""
+        """What it means for the `row`-th disease, which shows a finding, that it is not there."""
         background = float(self._background[finding])
-        if not self.shows(row, finding):
-            return Match("none", -1, -1, 0.0, 1 / max(1 - background, 1e-9))
         term, frequency = self._carried[row * self._terms + finding]
         kind: MatchKind = "exact" if term == finding else "descendant"
         return Match(kind, term, finding, frequency, max(1 - frequency, 1e-3) / max(1 - background, 1e-9))
@@ -206,7 +204,10 @@ class Explainer:
     def findings(
         self, matches: Matches, diseases: Ints, findings: Findings, evidence: EvidenceList
     ) -> list[list[FindingExplained]]:
-        """For each disease all findings of the patient: present ones first, each kind in the order given."""
+        """For each disease the findings of the patient: present ones first, each kind in the order given.
+
+        An excluded finding that the disease does not show says next to nothing of it, and is left out.
+        """
         explained: list[list[FindingExplained]] = [[] for _ in diseases]
         present, excluded = findings.present.tolist(), findings.excluded.tolist()
         states: list[tuple[int, State]] = [(f, "present") for f in present] + [(f, "excluded") for f in excluded]
@@ -214,8 +215,7 @@ class Explainer:
         for row, (disease, of_disease) in enumerate(zip(diseases.tolist(), explained, strict=True)):
             disease_id = self._annotations.disease_ids[disease]
             for finding, state in states:
-                if state == "excluded" and finding in unmatched and not matches.shows(row, finding):
-                    of_disease.append(unmatched[finding])
+                if state == "excluded" and not matches.shows(row, finding):
                     continue
                 match = matches.present(row, finding) if state == "present" else matches.excluded(row, finding)
                 if match.kind == "none":

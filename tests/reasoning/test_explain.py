@@ -93,7 +93,7 @@ def test_an_excluded_finding_speaks_by_how_often_the_disease_shows_it(tmp_path: 
     reasoner = reasoner_of(snapshot_of(store_of(write_sample(tmp_path / "hpo")), tmp_path / "cache"))
     answer = reasoner.diagnose(Query(present=("HP:0001251",), excluded=("HP:0001250", "HP:0001166")))
     [result] = [result for result in answer.results if result.id == "OMIM:100001"]
-    seizure, arachnodactyly = (finding for finding in result.findings if finding.state == "excluded")
+    [seizure] = (finding for finding in result.findings if finding.state == "excluded")
     # 9 of 10 patients have motor seizures, a kind of seizure; smoothed by 6 patients of frequency 0.35.
     frequency = (9 + 6 * 0.35) / (10 + 6)
     assert seizure.match == "descendant"
@@ -103,8 +103,6 @@ def test_an_excluded_finding_speaks_by_how_often_the_disease_shows_it(tmp_path: 
     assert seizure.contribution == pytest.approx(math.log((1 - frequency) / (1 - seizure.background)), abs=1e-3)
     assert seizure.path == ["HP:0001250", "HP:0020219", "OMIM:100001"]
     assert result.against == ["HP:0001250"]
-    assert arachnodactyly.match == "none"
-    assert arachnodactyly.contribution == pytest.approx(-math.log(1 - arachnodactyly.background), abs=1e-3)
 
 
 def test_a_result_names_genes_inheritance_onset_and_sources(tmp_path: Path) -> None:
