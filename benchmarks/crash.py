@@ -29,6 +29,7 @@ from rich.table import Table
 from benchmarks.stores import STORES, Database, database
 from ingestion.pipeline import BATCH_SIZE, Progress, ingest
 from ingestion.readers.base import get_reader
+from kg.errors import EvigraphError
 
 _PASSWORD = "EVIGRAPH_GRAPH_PASSWORD"  # noqa: S105 (a name)
 _CLIENT, _DATABASE = "client", "database"
@@ -204,7 +205,10 @@ def main() -> None:
     parser.add_argument("--letters", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.load:
-        asyncio.run(_load(options.load, options.path, options.batch, options.letters))
+        try:
+            asyncio.run(_load(options.load, options.path, options.batch, options.letters))
+        except EvigraphError as error:  # the database was killed, and did not come back soon enough
+            raise SystemExit(str(error)) from error
         return
     outcomes = []
     for name in options.store or STORES:
