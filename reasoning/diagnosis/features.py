@@ -82,10 +82,11 @@ def features(scan: Scan, candidates: Ints) -> npt.NDArray[np.float32]:
     """Features of candidates for the query of a scan, float32 (candidates, `FEATURES`)."""
     columns: Columns = {}
     own, holder = scan.view.exact_of_diseases(candidates)
-    best, ratios = _query(scan, candidates, columns), scan.ratios[:, candidates]
+    ratios = scan.ratios[:, candidates]
+    _query(scan, candidates, columns)
     _likelihood(scan, candidates, ratios, columns)
     _exact(scan, candidates, columns)
-    _own_cells(scan, candidates, own, holder, best, columns)
+    _own_cells(scan, candidates, own, holder, columns)
     _absent_carried(scan, candidates, columns)
     _cohort(scan, candidates, columns)
     _relatives(scan, candidates, columns)
@@ -115,17 +116,25 @@ def _places(scan: Scan, candidates: Ints) -> Ints:
     return place
 
 
-def _nearest(scan: Scan, near: Ints) -> Floats:
-    """Information content of the most informative ancestor that each term shares with some terms' closure."""
+def _nearest(scan: Scan, terms: Ints) -> Floats:
+    """Information content of the most informative ancestor that each term shares with the findings present."""
     annotations = scan.index.annotations
     value = np.zeros(len(annotations.term_ids))
+    near = np.array(list(scan.near), np.int64)
     value[near] = annotations.information[near]
-    best: Floats = np.maximum.reduceat(value[annotations.ancestors], annotations.ancestor_start[:-1])
-    return best
+    asked = np.zeros(len(value), np.bool_)
+    asked[terms] = True
+    some = np.flatnonzero(asked)
+    at, owner = slices(annotations.ancestor_start, some)
+    best = np.zeros(len(value))
+    if len(some):
+        best[some] = np.maximum.reduceat(value[annotations.ancestors[at]], np.searchsorted(owner, np.arange(len(some))))
+    nearest: Floats = best[terms]
+    return nearest
 
 
-def _query(scan: Scan, candidates: Ints, out: Columns) -> Floats:
-    """The query itself, and similarity from query to disease; returns `_nearest` of the findings present."""
+def _query(scan: Scan, candidates: Ints, out: Columns) -> None:
+    """The query itself, and similarity from query to disease."""
     annotations, present = scan.index.annotations, scan.findings.present
     information = annotations.information
     size = len(candidates)
@@ -149,7 +158,6 @@ def _query(scan: Scan, candidates: Ints, out: Columns) -> Floats:
     out["cosine"] = scan.cosine[candidates]
     out["cosine_gap"] = out["cosine"] - out["cosine"].max(initial=0.0)
     out["cosine_rank"] = _rank(out["cosine"])
-    return _nearest(scan, np.array(list(scan.near), np.int64))
 
 
 def _likelihood(scan: Scan, candidates: Ints, ratios: npt.NDArray[np.float32], out: Columns) -> None:
@@ -182,18 +190,19 @@ def _exact(scan: Scan, candidates: Ints, out: Columns) -> None:
     out["exact_sources"] = _sum(at, cells.sources, size) / many
 
 
-def _own_cells(scan: Scan, candidates: Ints, own: Entries, holder: Ints, best: Floats, out: Columns) -> None:
+def _own_cells(scan: Scan, candidates: Ints, own: Entries, holder: Ints, out: Columns) -> None:
     """The disease's own findings: how many, which of them the patient shows, which were looked for in vain."""
     excluded, size = scan.findings.excluded, len(candidates)
     information = scan.index.annotations.information
     count = np.bincount(holder, minlength=size)
     some = np.maximum(count, 1)
+    best = _nearest(scan, own.term)
     value = information[own.term] * own.frequency
-    match = np.minimum(best[own.term] / np.maximum(information[own.term], 1e-9), 1.0)
+    match = np.minimum(best / np.maximum(information[own.term], 1e-9), 1.0)
     mass = np.maximum(_sum(holder, value, size), 1e-9)
     frequent = own.frequency > 0.5
     out["back_share"] = _sum(holder, value * match, size) / mass
-    out["back_mean"] = _sum(holder, best[own.term], size) / some
+    out["back_mean"] = _sum(holder, best, size) / some
     out["missing"] = _sum(holder, value * (match < 0.5), size)
     out["frequent_missing"] = _sum(holder, frequent & (match < 0.5), size)
     out["frequent_found"] = _sum(holder, frequent & (match > 0.999), size)
@@ -277,8 +286,9 @@ def _relatives(scan: Scan, candidates: Ints, out: Columns) -> None:
     out["merged"] = merged / many
     out["merged_gap"] = merged - top
     out["merged_rank"] = _rank(merged)
-    for name in ("same_gene", "same_series"):
-        score: Floats = getattr(scan, name)[candidates]
+    noise = len(scan.findings.present) * float(np.log(scan.index.parameters.likelihood.noise))
+    series = scan.index.same_series.best_of(candidates, scan.likelihood, noise)
+    for name, score in (("same_gene", scan.same_gene[candidates]), ("same_series", series)):
         out[name] = score / many
         out[f"{name}_gap"] = score - top
 

@@ -134,6 +134,7 @@ class Profiles:
         cohorts: by cohort, excluded findings included.
         cohort_disease: disease of each cohort; ascending.
         cohort_source: source of each cohort.
+        cohort_start: bounds of the cohorts of each disease that has any.
         cohort_patients: most patients that any of its rows counts.
         background: mean frequency of each term over all annotated diseases, carried up.
     """
@@ -151,6 +152,8 @@ class Profiles:
         cohort_key, cohort = np.unique(shown.disease * sources + shown.source, return_inverse=True)
         self.cohort_disease = cohort_key // sources
         self.cohort_source = cohort_key % sources
+        first = np.flatnonzero(np.diff(self.cohort_disease, prepend=-1))
+        self.cohort_start = np.append(first, len(cohort_key))
         self.cohorts = Table(pool(cohort, shown, self.terms, Smoothing(1.0, 0.5)), len(cohort_key), self.terms)
         self.cohort_patients = np.zeros(len(cohort_key))
         np.maximum.at(self.cohort_patients, cohort, shown.denominator)

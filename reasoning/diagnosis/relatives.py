@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reasoning.diagnosis.annotations import Floats, Ints, PhenotypeAnnotations
+from reasoning.diagnosis.annotations import Floats, Ints, PhenotypeAnnotations, slices
 
 _STOP = frozenset(
     "syndrome disease disorder type of and with or the due to a an in form deficiency autosomal".split()  # noqa: SIM905 # shorter to read
@@ -54,6 +54,14 @@ class Neighbours:
         has = np.flatnonzero(np.diff(self.start))
         if len(has):
             best[has] = np.maximum.reduceat(scores[self.others], self.start[has])
+        return best
+
+    def best_of(self, diseases: Ints, scores: Floats, default: float) -> Floats:
+        """`best` of some diseases only."""
+        at, owner = slices(self.start, diseases)
+        best = np.full(len(diseases), -np.inf)
+        np.maximum.at(best, owner, scores[self.others[at]])
+        best[np.isinf(best)] = default
         return best
 
 

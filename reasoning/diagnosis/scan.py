@@ -120,7 +120,6 @@ class Scan:
         self._cohorts()
         noise = len(findings.present) * float(np.log(parameters.likelihood.noise))
         self.same_gene = index.same_gene.best(self.likelihood, noise)
-        self.same_series = index.same_series.best(self.likelihood, noise)
         self.first_stage = self.merged + 0.6 * self.cohort_best + 15 * self.cosine + 0.2 * self.same_gene
 
     def _cosine(self) -> Floats:
@@ -153,11 +152,12 @@ class Scan:
         self.cohort_absent = np.bincount(no.doc, minlength=count)
         self.cohort_absent_loss = np.bincount(no.doc, np.log(1 - no.frequency), count)
         self.cohort_score = self.cohort_gain + 0.5 * self.cohort_absent + 0.5 * self.cohort_absent_loss
-        # Cohorts are sorted by disease, so that each disease's best is found by one pass.
-        order = np.lexsort((self.cohort_score, profiles.cohort_disease))
-        last = np.flatnonzero(np.diff(profiles.cohort_disease[order], append=-1))
         self.best_cohort = np.full(profiles.diseases, -1)
-        self.best_cohort[profiles.cohort_disease[order[last]]] = order[last]
+        start = profiles.cohort_start  # cohorts are sorted by disease
+        if count:
+            best = np.maximum.reduceat(self.cohort_score, start[:-1])
+            at = np.flatnonzero(self.cohort_score == np.repeat(best, np.diff(start)))
+            self.best_cohort[profiles.cohort_disease[at]] = at  # of equal ones the last
         self.cohort_best: Floats = np.where(self.best_cohort >= 0, self.cohort_score[self.best_cohort], 0.0)
 
     def candidates(self, allowed: Bools) -> Ints:
