@@ -27,7 +27,7 @@ from reasoning.diagnosis.scan import Index, Parameters
 from reasoning.diagnosis.training import Query, Settings, cross_fit, quiet, real_queries, simulated_queries
 
 CASES = Path(__file__).parents[2] / "shared" / "data" / "medical" / "phenopackets_dev.tar.xz"
-QUICK = Settings(simulated=2500, best=40, others=10)
+QUICK = Settings(rounds=60, simulated=2500, best=30, simulated_best=20, others=10)
 PRIOR = "first_stage_gap"
 """Feature that every ranker starts from; it is never blanked."""
 
