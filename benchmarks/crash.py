@@ -42,7 +42,7 @@ class Outcome:
     Attributes:
         digests: after the undisturbed load, its repetition, the load with kills, and its repetition.
         kills: kills of the loading process, those of the database left out.
-        restarts: starts of the loading process.
+        starts: of the loading process, until it came to the end.
     """
 
     store: str
@@ -50,7 +50,7 @@ class Outcome:
     batches: int
     kills: int
     database_kills: int
-    restarts: int
+    starts: int
     seconds_undisturbed: float
     seconds_killed: float
 
@@ -142,30 +142,44 @@ def moments(
     ]
 
 
-def measure(
-    base: Database, kills: int, seed: int, *, path: Path | None = None, batch_size: int = BATCH_SIZE, databases: int = 5
-) -> Outcome:
-    """Loads undisturbed, twice; then with kills, and once more."""
+@dataclass(frozen=True, slots=True)
+class Undisturbed:
+    """A load that nobody kills, and its repetition."""
+
+    digests: list[str]
+    batches: int
+    seconds: float
+
+
+def load_undisturbed(base: Database, path: Path | None, batch_size: int) -> Undisturbed:
+    """Loads into an empty graph, twice."""
     with tempfile.TemporaryDirectory() as folder:
         loader = Loader(base, path, batch_size, Path(folder) / "letters.jsonl")
         started = time.perf_counter()
         loader.run()
-        undisturbed = time.perf_counter() - started
+        seconds = time.perf_counter() - started
         batches = loader.batches
         digests = [asyncio.run(_digest(base))]
         loader.run()
-        digests.append(asyncio.run(_digest(base)))
-        base.empty()
-        killed = Loader(base, path, batch_size, Path(folder) / "letters-killed.jsonl")
-        planned = moments(random.Random(seed), kills, batches, undisturbed / batches, databases)
+        return Undisturbed([*digests, asyncio.run(_digest(base))], batches, seconds)
+
+
+def load_killed(
+    base: Database, known: Undisturbed, path: Path | None, batch_size: int, kills: int, seed: int, databases: int
+) -> Outcome:
+    """Loads into an empty graph with kills, and once more."""
+    with tempfile.TemporaryDirectory() as folder:
+        loader = Loader(base, path, batch_size, Path(folder) / "letters.jsonl")
+        planned = moments(random.Random(seed), kills, known.batches, known.seconds / known.batches, databases)
         started = time.perf_counter()
-        killed.run_with_kills(planned)
+        loader.run_with_kills(planned)
         seconds = time.perf_counter() - started
+        starts = loader.starts
+        digests = [*known.digests, asyncio.run(_digest(base))]
+        loader.run()
         digests.append(asyncio.run(_digest(base)))
-        killed.run()
-        digests.append(asyncio.run(_digest(base)))
-    clients, servers = (killed.killed.count(victim) for victim in (_CLIENT, _DATABASE))
-    return Outcome(base.name, digests, batches, clients, servers, killed.starts - 1, undisturbed, seconds)
+    clients, servers = (loader.killed.count(victim) for victim in (_CLIENT, _DATABASE))
+    return Outcome(base.name, digests, known.batches, clients, servers, starts, known.seconds, seconds)
 
 
 async def _digest(base: Database) -> str:
@@ -213,21 +227,16 @@ def main() -> None:
     outcomes = []
     for name in options.store or STORES:
         with database(name) as base:
+            known = load_undisturbed(base, options.path, options.batch)
+        with database(name) as base:
             outcomes.append(
-                measure(
-                    base,
-                    options.kills,
-                    options.seed,
-                    path=options.path,
-                    batch_size=options.batch,
-                    databases=options.databases,
-                )
+                load_killed(base, known, options.path, options.batch, options.kills, options.seed, options.databases)
             )
     table = Table(
         "store", "batches", "kills", "database kills", "starts", "s undisturbed", "s killed", "digest", "same"
     )
     for found in outcomes:
-        counts = (found.batches, found.kills, found.database_kills, found.restarts)
+        counts = (found.batches, found.kills, found.database_kills, found.starts)
         times = (f"{found.seconds_undisturbed:.1f}", f"{found.seconds_killed:.1f}")
         table.add_row(found.store, *map(str, counts), *times, found.digests[0], "yes" if found.same else "NO")
     Console().print(table)

@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from neo4j import GraphDatabase
-
 from kg.dialect import ArcadeDialect, Dialect, Neo4jDialect
 from kg.embedded import USER, EmbeddedServer
 from kg.ontology import Ontology
@@ -42,18 +40,6 @@ class Database:
     async def open(self) -> GraphStore:
         """The graph in it."""
         return await open_store(self.url, Ontology.load(), password=self.password)
-
-    def empty(self) -> None:
-        """Deletes everything, in pieces that fit into memory."""
-        uri, user, password = self.bolt()
-        with (
-            GraphDatabase.driver(uri, auth=(user, password), notifications_min_severity="OFF") as driver,
-            driver.session(database=self.dialect.database) as session,
-        ):
-            for pattern in ("()-[x]->()", "(x)"):
-                query = f"MATCH {pattern} WITH x LIMIT 20000 DELETE x RETURN count(*) AS many"
-                while session.run(query).single(strict=True)["many"]:
-                    pass
 
 
 @contextlib.contextmanager
