@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import os
 import statistics
 import subprocess
@@ -22,6 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import orjson
+import structlog
 from rich.console import Console
 from rich.table import Table
 
@@ -134,6 +136,7 @@ def main() -> None:
     parser.add_argument("--start", help=argparse.SUPPRESS)
     parser.add_argument("--cache", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     if options.start:
         print(asyncio.run(_cached_start(options.start, options.cache)))
         return
