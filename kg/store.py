@@ -223,10 +223,13 @@ class GraphStore:
         Yields:
             Rows (subject, relation, object, belief, sources, confidences, documents, qualifiers, places, version).
         """
-        query = _SCAN_FACTS if since else _SCAN_ALL_FACTS
-        for relation in relations:
-            type_ = self.ontology.relation(relation).name
-            async for rows in self._bolt.batches(query.format(type=type_), {"since": since}):
+        types = [self.ontology.relation(relation).name for relation in relations]
+        if since and types:  # few facts: one query for all relations
+            queries = [_SCAN_FACTS.format(types="|".join(types))]
+        else:
+            queries = [_SCAN_ALL_FACTS.format(type=type_) for type_ in types]
+        for query in queries:
+            async for rows in self._bolt.batches(query, {"since": since}):
                 yield rows
 
     async def removed_since(self, version: int) -> tuple[list[str], list[Fact]] | None:
@@ -354,6 +357,6 @@ RETURN s.id, '{type}', o.id, f.belief, f.sources, f.confidences, f.documents, f.
 """
 _SCAN_FACTS = """
 MATCH (s:Entity) WHERE s.version > $since
-MATCH (s)-[f:{type}]->(o:Entity) WHERE f.version > $since
-RETURN s.id, '{type}', o.id, f.belief, f.sources, f.confidences, f.documents, f.qualifiers, f.places, f.version
+MATCH (s)-[f:{types}]->(o:Entity) WHERE f.version > $since
+RETURN s.id, type(f), o.id, f.belief, f.sources, f.confidences, f.documents, f.qualifiers, f.places, f.version
 """
