@@ -60,13 +60,15 @@ class Facts:
         self._models = frozenset(models)
         self.find = lru_cache(maxsize=100_000)(self._find)
         self.name = lru_cache(maxsize=50_000)(self._name)
+        self._position = lru_cache(maxsize=100_000)(snapshot.tables.entity_id.position)
 
     def _find(self, subject: str, relation: str, object_: str) -> _Fact | None:
         snapshot = self.snapshot
-        if subject not in snapshot or object_ not in snapshot:
+        (start, has_start), (end, has_end) = self._position(subject), self._position(object_)
+        if not (has_start and has_end):
             return None
-        facts = snapshot.out(snapshot.index(subject), relation)
-        facts = facts[snapshot.tables.fact_object[facts] == snapshot.index(object_)]
+        facts = snapshot.out(start, relation)
+        facts = facts[snapshot.tables.fact_object[facts] == end]
         if len(facts) == 0:
             return None
         claims = [
@@ -81,7 +83,8 @@ class Facts:
         )
 
     def _name(self, id_: str) -> str:
-        return self.snapshot.name(self.snapshot.index(id_)) if id_ in self.snapshot else id_
+        at, found = self._position(id_)
+        return self.snapshot.name(at) if found else id_
 
 
 def _telling(qualifiers: Mapping[str, Scalar]) -> dict[str, Any]:

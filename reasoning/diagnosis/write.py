@@ -56,7 +56,8 @@ def _lead(result: Result, place: str) -> str:
     numbers += [number for gene in result.genes if gene.given for number in gene.evidence]
     share = f"{len(explained)} of {len(present)} present findings fit" if present else "no finding is present"
     start = "" if numbers else "No annotation of it fits: "
-    return f"{start}{_of(result)} {place}, probability {percent(result.probability)}; {share}{_cite(sorted(set(numbers)))}."
+    cited = _cite(sorted(set(numbers)))
+    return f"{start}{_of(result)} {place}, probability {percent(result.probability)}; {share}{cited}."
 
 
 def _details(result: Result, query: Understood) -> list[str]:
