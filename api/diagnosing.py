@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -70,6 +71,10 @@ class Diagnosing:
                 self._ranker = Ranker.load(self._settings.ranker)
             model = DiagnosisModel(annotations, self._ranker)
         reasoner = Reasoner(snapshot, model, models)
+        if not kept:  # millions of objects that live for long: the collector need not look at them again and again
+            gc.unfreeze()
+            gc.collect()
+            gc.freeze()
         seconds = round(time.perf_counter() - started, 3)
         log.info("diagnosis.ready", version=snapshot.version, kept=kept, seconds=seconds)
         return reasoner

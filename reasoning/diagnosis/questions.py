@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from reasoning.diagnosis.annotations import Floats, Ints, PhenotypeAnnotations, slices
+from reasoning.diagnosis.annotations import Floats, Ints, PhenotypeAnnotations, slices, slices
 from reasoning.diagnosis.scan import Findings, Index
 
 _HYPOTHESES = 30
@@ -94,16 +94,16 @@ def next_questions(index: Index, diseases: Ints, probability: Floats, findings: 
     return questions
 
 
-def _known(annotations: PhenotypeAnnotations, findings: Findings) -> npt.NDArray[np.bool_]:
-    """Terms of which the answer is known: ancestors of present findings, descendants of excluded ones."""
+def _known(annotations: PhenotypeAnnotations, findings: Findings, terms: Ints) -> npt.NDArray[np.bool_]:
+    """Of which terms the answer is known: ancestors of present findings, descendants of excluded ones."""
     known = np.zeros(len(annotations.term_ids), np.bool_)
     for term in findings.present.tolist():
         known[annotations.ancestors_of(term)] = True
-    if len(findings.excluded):
-        excluded = np.zeros(len(known), np.bool_)
-        excluded[findings.excluded] = True
-        known |= np.logical_or.reduceat(excluded[annotations.ancestors], annotations.ancestor_start[:-1])
-    return known
+    excluded = np.zeros(len(known), np.bool_)
+    excluded[findings.excluded] = True
+    above, owner = slices(annotations.ancestor_start, terms)
+    barred: npt.NDArray[np.bool_] = np.bincount(owner, excluded[annotations.ancestors[above]], len(terms)) > 0
+    return known[terms] | barred
 
 
 def _chances(index: Index, diseases: Ints, terms: Ints) -> Floats:
