@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from reasoning.diagnosis.annotations import Floats, Ints, PhenotypeAnnotations, slices, slices
+from reasoning.diagnosis.annotations import Floats, Ints, PhenotypeAnnotations, slices
 from reasoning.diagnosis.scan import Findings, Index
 
 _HYPOTHESES = 30
@@ -65,7 +65,7 @@ def next_questions(index: Index, diseases: Ints, probability: Floats, findings: 
     diseases, probability = diseases[likely], probability[likely]
     own, _ = slices(profiles.exact.doc_start, diseases)
     terms = np.unique(profiles.exact.entries.term[own])
-    terms = terms[~_known(annotations, findings)[terms]]
+    terms = terms[~_known(annotations, findings, terms)]
     if len(terms) == 0 or len(diseases) == 0:
         return []
     prior = np.append(probability, max(1 - probability.sum(), 1e-9))
