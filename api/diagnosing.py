@@ -15,6 +15,7 @@ from api.settings import Settings
 from kg.errors import ConflictError
 from kg.snapshot import Snapshot, load_snapshot, refresh_snapshot
 from kg.store import GraphStore
+from reasoning.diagnosis.annotations import PhenotypeAnnotations
 from reasoning.diagnosis.diagnose import Reasoner, same_annotations
 from reasoning.diagnosis.from_snapshot import annotations_of
 from reasoning.diagnosis.ranking import DiagnosisModel, Ranker
@@ -25,6 +26,7 @@ log = structlog.get_logger("diagnosis")
 
 _THREADS = 2
 _MANY = 1_000_000
+_NO_HPO = "the graph has no disease with findings to rank; load HPO first: evigraph ingest hpo"
 
 
 class Diagnosing:
@@ -50,18 +52,15 @@ class Diagnosing:
         else:
             snapshot = await refresh_snapshot(self._snapshot, store, cache)
         if snapshot is not self._snapshot:
-            models = [source["id"] for source in await store.sources(kind="model", limit=_MANY)]
-            self._reasoner = await asyncio.to_thread(self._build, snapshot, models)
+            self._reasoner = await asyncio.to_thread(self._build, snapshot, await _models(store))
             self._snapshot = snapshot
         return snapshot.version
 
     def _build(self, snapshot: Snapshot, models: list[str]) -> Reasoner | None:
         """A reasoner for a snapshot; what is derived from annotations is kept if these have not changed."""
         started = time.perf_counter()
-        if len(snapshot.facts("HAS_PHENOTYPE")) == 0:
-            return None
-        annotations = annotations_of(snapshot, models)
-        if len(annotations.rows) == 0:
+        annotations = _annotations(snapshot, models)
+        if annotations is None:
             return None
         kept = self._reasoner is not None and same_annotations(annotations, self._reasoner.annotations)
         if kept and self._reasoner is not None:
@@ -87,9 +86,36 @@ class Diagnosing:
         """
         reasoner = self._reasoner
         if reasoner is None:
-            raise ConflictError("the graph has no disease with findings to rank; load HPO first: evigraph ingest hpo")
+            raise ConflictError(_NO_HPO)
         return await asyncio.get_running_loop().run_in_executor(self._pool, work, reasoner)
 
     def close(self) -> None:
         """Ends the threads once they are done; work that waits is dropped."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+async def load_annotations(settings: Settings, store: GraphStore) -> PhenotypeAnnotations:
+    """What the graph knows of diseases, for training: needs no ranker.
+
+    Raises:
+        ConflictError: the graph has no disease with findings.
+        StoreUnavailableError: the graph can't be read.
+    """
+    snapshot = await load_snapshot(store, "medical", settings.cache)
+    annotations = await asyncio.to_thread(_annotations, snapshot, await _models(store))
+    if annotations is None:
+        raise ConflictError(_NO_HPO)
+    return annotations
+
+
+def _annotations(snapshot: Snapshot, models: list[str]) -> PhenotypeAnnotations | None:
+    """What a snapshot knows of diseases; None if it has no disease with findings."""
+    if len(snapshot.facts("HAS_PHENOTYPE")) == 0:
+        return None
+    annotations = annotations_of(snapshot, models)
+    return annotations if len(annotations.rows) else None
+
+
+async def _models(store: GraphStore) -> list[str]:
+    """Ids of the sources that predict and do not observe."""
+    return [source["id"] for source in await store.sources(kind="model", limit=_MANY)]

@@ -26,6 +26,7 @@ from kg.store import GraphStore, Retraction, open_store
 
 if TYPE_CHECKING:
     from api.diagnosing import Diagnosing
+    from reasoning.diagnosis.annotations import PhenotypeAnnotations
     from reasoning.diagnosis.diagnose import Reasoner
 
 log = structlog.get_logger("service")
@@ -156,6 +157,16 @@ class Service:
         if self._diagnosing is None:
             raise NotReadyError(self._why_not_ready)
         return await self._diagnosing.run(work)
+
+    async def annotations(self) -> PhenotypeAnnotations:
+        """What the graph knows of diseases, to train a ranker on.
+
+        Raises:
+            ConflictError: the graph has no disease with findings.
+        """
+        from api.diagnosing import load_annotations
+
+        return await load_annotations(self.settings, self.store)
 
     # ---- looking things up
 

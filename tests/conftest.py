@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+import structlog
 
 from tests.support.backends import backend, database, embedded_backend, neo4j_backend  # noqa: F401 (fixtures)
 from tests.support.neo4j_server import Neo4jServer, Neo4jUnavailableError
@@ -40,3 +41,10 @@ def neo4j_endpoint(request: pytest.FixtureRequest) -> Neo4jEndpoint:
         return Neo4jEndpoint(uri, os.environ.get("NEO4J_USER", "neo4j"), os.environ.get("NEO4J_PASSWORD", ""))
     server: Neo4jServer = request.getfixturevalue("neo4j_server")
     return Neo4jEndpoint(server.uri, server.user, server.password)
+
+
+@pytest.fixture(autouse=True)
+def logs_end_with_the_test() -> Iterator[None]:
+    """A command run inside a test sets up logging to the stderr of that test, which is closed afterwards."""
+    yield
+    structlog.reset_defaults()

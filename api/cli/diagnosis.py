@@ -14,6 +14,7 @@ from api.cli.common import Json, err, out, print_json, table, with_service
 from kg.errors import InputError
 
 if TYPE_CHECKING:
+    from reasoning.diagnosis.annotations import PhenotypeAnnotations
     from reasoning.diagnosis.cases import Case
     from reasoning.diagnosis.diagnose import Reasoner
     from reasoning.diagnosis.query import Query
@@ -128,11 +129,11 @@ def evaluate(
 ) -> None:
     """Ranks cases whose diagnosis is known, and says how often it comes first."""
     cases = _known_cases(path)
-    model = _reasoner(context).model
     # Imported late: LightGBM is slow to load.
     from reasoning.diagnosis import evaluation
     from reasoning.diagnosis.training import Settings
 
+    model = _reasoner(context).model
     with _progress() as progress:
         if folds is None:
             found = evaluation.evaluate(
@@ -162,7 +163,7 @@ def train(
 ) -> None:
     """Trains a ranker on cases whose diagnosis is known."""
     cases = _known_cases(path)
-    annotations = _reasoner(context).annotations
+    annotations = _annotations(context)
     from reasoning.diagnosis import training
 
     with _progress() as progress:
@@ -181,6 +182,12 @@ def _reasoner(context: typer.Context) -> Reasoner:
     """The reasoner on the graph as it is now, for work that runs long after the graph is closed."""
     with err().status("Reading the graph …"):
         return with_service(context, lambda service: service.with_reasoner(lambda reasoner: reasoner))
+
+
+def _annotations(context: typer.Context) -> PhenotypeAnnotations:
+    """What the graph knows of diseases."""
+    with err().status("Reading the graph …"):
+        return with_service(context, lambda service: service.annotations())
 
 
 def _known_cases(path: Path) -> list[Case]:

@@ -13,60 +13,27 @@ from reasoning.diagnosis.profiles import Entries
 from reasoning.diagnosis.scan import Scan
 
 PARTS: Mapping[str, tuple[str, ...]] = {
-    "query": ("query_present", "query_excluded", "query_information"),
-    "likelihood": (
-        "likelihood",
-        "likelihood_mean",
-        "likelihood_gap",
-        "likelihood_rank",
-        "likelihood_worst",
-        "likelihood_best",
-        "likelihood_gain",
-        "unmatched",
-        "unmatched_share",
-    ),
-    "exact": ("exact_share", "exact_information", "exact_frequency", "exact_patients", "exact_sources"),
-    "similarity": ("resnik", "resnik_share", "cosine", "cosine_gap", "cosine_rank", "sim_gic"),
-    "expected": ("back_share", "back_mean", "missing", "frequent_missing", "frequent_found"),
-    "excluded": (
-        "absent_hits",
-        "absent_share",
-        "absent_loss",
-        "absent_information",
-        "absent_frequent",
-        "absent_cells",
-        "absent_carried",
-        "absent_carried_loss",
-        "absent_resnik",
-    ),
+    "likelihood": ("likelihood", "likelihood_gap", "likelihood_gain", "unmatched_share"),
+    "similarity": ("resnik_share", "cosine", "cosine_gap", "sim_gic"),
+    "expected": ("back_share", "missing", "frequent_missing", "frequent_found"),
+    "excluded": ("absent_hits", "absent_share", "absent_loss", "absent_frequent"),
     "cohort": (
         "cohort_score",
         "cohort_gap",
-        "cohort_rank",
         "cohort_gain",
         "cohort_found",
         "cohort_barred",
         "cohort_absent",
-        "cohort_absent_hits",
         "cohort_absent_loss",
         "cohort_asked",
         "cohort_used",
-        "cohort_present_used",
         "cohort_missing",
         "cohort_cells",
         "cohort_patients",
         "cohort_published",
     ),
     "annotation": ("cells", "sources_per_cell", "counted_share", "patients", "has_gene"),
-    "relatives": (
-        "merged",
-        "merged_gap",
-        "merged_rank",
-        "same_gene",
-        "same_gene_gap",
-        "same_series",
-        "same_series_gap",
-    ),
+    "relatives": ("merged", "merged_gap", "same_gene", "same_gene_gap", "same_series", "same_series_gap"),
     "course": ("onset_gap", "age_before_onset", "x_linked"),
     "rivals": ("rival_gap", "rival_share", "alone", "alone_gain", "first_stage_gap"),
 }
@@ -83,11 +50,9 @@ def features(scan: Scan, candidates: Ints) -> npt.NDArray[np.float32]:
     columns: Columns = {}
     own, holder = scan.view.exact_of_diseases(candidates)
     ratios = scan.ratios[:, candidates]
-    _query(scan, candidates, columns)
+    _similarity(scan, candidates, columns)
     _likelihood(scan, candidates, ratios, columns)
-    _exact(scan, candidates, columns)
     _own_cells(scan, candidates, own, holder, columns)
-    _absent_carried(scan, candidates, columns)
     _cohort(scan, candidates, columns)
     _relatives(scan, candidates, columns)
     _course(scan, candidates, columns)
@@ -103,11 +68,6 @@ def _max(owner: Ints, values: Floats, size: int) -> Floats:
     best = np.full(size, -np.inf)
     np.maximum.at(best, owner, values)
     return best
-
-
-def _rank(score: Floats) -> Floats:
-    """Rank from 0, best first; equal scores share the best one."""
-    return np.searchsorted(np.sort(-score), -score).astype(np.float64)
 
 
 def _places(scan: Scan, candidates: Ints) -> Ints:
@@ -133,15 +93,11 @@ def _nearest(scan: Scan, terms: Ints) -> Floats:
     return nearest
 
 
-def _query(scan: Scan, candidates: Ints, out: Columns) -> None:
-    """The query itself, and similarity from query to disease."""
+def _similarity(scan: Scan, candidates: Ints, out: Columns) -> None:
+    """Similarity from the query to the disease."""
     annotations, present = scan.index.annotations, scan.findings.present
     information = annotations.information
     size = len(candidates)
-    out["query_present"] = np.full(size, float(len(present)))
-    out["query_excluded"] = np.full(size, float(len(scan.findings.excluded)))
-    out["query_information"] = np.full(size, information[present].mean() if len(present) else 0.0)
-
     place = _places(scan, candidates)
     spot = {term: at for at, term in enumerate(scan.near)}
     shown = np.zeros((len(spot), size))
@@ -152,42 +108,19 @@ def _query(scan: Scan, candidates: Ints, out: Columns) -> None:
     for finding in present.tolist():
         above = [spot[term] for term in annotations.ancestors_of(finding).tolist() if term in spot]
         resnik += shown[above].max(0)
-    out["resnik"] = resnik / max(len(present), 1)
     out["resnik_share"] = resnik / max(information[present].sum(), 1e-9)
     out["shared"] = shown.sum(0)
     out["cosine"] = scan.cosine[candidates]
     out["cosine_gap"] = out["cosine"] - out["cosine"].max(initial=0.0)
-    out["cosine_rank"] = _rank(out["cosine"])
 
 
 def _likelihood(scan: Scan, candidates: Ints, ratios: npt.NDArray[np.float32], out: Columns) -> None:
-    many = max(len(ratios), 1)
     noise = float(np.log(scan.index.parameters.likelihood.noise))
     total = scan.likelihood[candidates]
     out["likelihood"] = total
-    out["likelihood_mean"] = total / many
     out["likelihood_gap"] = total - total.max(initial=-np.inf)
-    out["likelihood_rank"] = _rank(total)
-    out["likelihood_worst"] = ratios.min(0, initial=0.0)
-    out["likelihood_best"] = ratios.max(0, initial=noise)
     out["likelihood_gain"] = np.maximum(ratios, 0).sum(0)
-    out["unmatched"] = (ratios <= noise + 1e-3).sum(0)
-    out["unmatched_share"] = out["unmatched"] / many
-
-
-def _exact(scan: Scan, candidates: Ints, out: Columns) -> None:
-    present, size = scan.findings.present, len(candidates)
-    information = scan.index.annotations.information
-    cells, _ = scan.view.exact_of_terms(present)
-    at = _places(scan, candidates)[cells.doc]
-    cells, at = cells.select(at >= 0), at[at >= 0]
-    count = np.bincount(at, minlength=size)
-    many = max(len(present), 1)
-    out["exact_share"] = count / many
-    out["exact_information"] = _sum(at, information[cells.term], size) / max(information[present].sum(), 1e-9)
-    out["exact_frequency"] = _sum(at, cells.frequency, size) / np.maximum(count, 1)
-    out["exact_patients"] = np.log1p(_sum(at, cells.patients, size))
-    out["exact_sources"] = _sum(at, cells.sources, size) / many
+    out["unmatched_share"] = (ratios <= noise + 1e-3).sum(0) / max(len(ratios), 1)
 
 
 def _own_cells(scan: Scan, candidates: Ints, own: Entries, holder: Ints, out: Columns) -> None:
@@ -202,7 +135,6 @@ def _own_cells(scan: Scan, candidates: Ints, own: Entries, holder: Ints, out: Co
     mass = np.maximum(_sum(holder, value, size), 1e-9)
     frequent = own.frequency > 0.5
     out["back_share"] = _sum(holder, value * match, size) / mass
-    out["back_mean"] = _sum(holder, best, size) / some
     out["missing"] = _sum(holder, value * (match < 0.5), size)
     out["frequent_missing"] = _sum(holder, frequent & (match < 0.5), size)
     out["frequent_found"] = _sum(holder, frequent & (match > 0.999), size)
@@ -215,40 +147,13 @@ def _own_cells(scan: Scan, candidates: Ints, own: Entries, holder: Ints, out: Co
     out["absent_hits"] = _sum(holder, barred, size)
     out["absent_share"] = out["absent_hits"] / max(len(excluded), 1)
     out["absent_loss"] = _sum(holder, barred * np.log(1 - own.frequency), size)
-    out["absent_information"] = _sum(holder, barred * information[own.term], size)
     out["absent_frequent"] = _sum(holder, barred & frequent, size)
-    out["absent_cells"] = out["absent_hits"] / some
 
     out["cells"] = count
     out["sources_per_cell"] = _sum(holder, own.sources, size) / some
     out["counted_share"] = _sum(holder, own.patients > 0, size) / some
     out["patients"] = np.log1p(np.where(count, _max(holder, own.patients, size), 0.0))
     out["has_gene"] = scan.index.has_gene[candidates]
-
-
-def _absent_carried(scan: Scan, candidates: Ints, out: Columns) -> None:
-    excluded, size = scan.findings.excluded, len(candidates)
-    annotations = scan.index.annotations
-    place = _places(scan, candidates)
-    hits, loss = np.zeros(size), np.zeros(size)
-    nearest = np.zeros((len(excluded), size))
-    seen: dict[int, Ints] = {}
-    for row, term in zip(nearest, excluded.tolist(), strict=True):
-        diseases, frequency = scan.view.carried_of_term(term)
-        at = place[diseases]
-        at, frequency = at[at >= 0], frequency[at >= 0]
-        hits[at] += 1
-        loss[at] += np.log(1 - frequency)
-        for above in annotations.ancestors_of(term).tolist():
-            if (gain := annotations.information[above]) >= 2.0:
-                if above not in seen:
-                    spots = place[scan.view.carried_of_term(above)[0]]
-                    seen[above] = spots[spots >= 0]
-                row[seen[above]] = np.maximum(row[seen[above]], gain)
-    many = max(len(excluded), 1)
-    out["absent_carried"] = hits / many
-    out["absent_carried_loss"] = loss
-    out["absent_resnik"] = nearest.sum(0) / many
 
 
 def _cohort(scan: Scan, candidates: Ints, out: Columns) -> None:
@@ -260,16 +165,13 @@ def _cohort(scan: Scan, candidates: Ints, out: Columns) -> None:
     present, excluded = max(len(findings.present), 1), max(len(findings.excluded), 1)
     out["cohort_score"] = scan.cohort_score[cohort]
     out["cohort_gap"] = out["cohort_score"] - out["cohort_score"].max(initial=-np.inf)
-    out["cohort_rank"] = _rank(out["cohort_score"])
     out["cohort_gain"] = scan.cohort_gain[cohort]
     out["cohort_found"] = found / present
     out["cohort_barred"] = scan.cohort_barred[cohort]
     out["cohort_absent"] = absent / excluded
-    out["cohort_absent_hits"] = absent
     out["cohort_absent_loss"] = scan.cohort_absent_loss[cohort]
     out["cohort_asked"] = (found + absent) / (present + len(findings.excluded))
     out["cohort_used"] = (found + absent) / cells
-    out["cohort_present_used"] = found / cells
     own, holder = profiles.cohorts.of_docs(cohort)
     said = np.zeros(profiles.terms, np.bool_)
     said[findings.present] = said[findings.excluded] = True
@@ -285,7 +187,6 @@ def _relatives(scan: Scan, candidates: Ints, out: Columns) -> None:
     top = merged.max(initial=-np.inf)
     out["merged"] = merged / many
     out["merged_gap"] = merged - top
-    out["merged_rank"] = _rank(merged)
     noise = len(scan.findings.present) * float(np.log(scan.index.parameters.likelihood.noise))
     series = scan.index.same_series.best_of(candidates, scan.likelihood, noise)
     for name, score in (("same_gene", scan.same_gene[candidates]), ("same_series", series)):

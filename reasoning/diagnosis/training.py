@@ -33,8 +33,8 @@ Progress = Callable[[str, int, int], None]
 
 _BOOSTING: dict[str, Any] = {
     "num_leaves": 15,
-    "learning_rate": 0.1,
-    "feature_fraction": 0.4,
+    "learning_rate": 0.05,
+    "feature_fraction": 0.25,
     "bagging_fraction": 0.8,
     "bagging_freq": 1,
     "min_data_in_leaf": 50,
@@ -62,10 +62,10 @@ class Settings:
         folds: for calibration and the figures on the card.
     """
 
-    rounds: int = 100
+    rounds: int = 250
     simulated: int = 5000
     simulated_weight: float = 2.0
-    best: int = 100
+    best: int = 200
     simulated_best: int = 40
     others: int = 20
     folds: int = 5
