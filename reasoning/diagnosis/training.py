@@ -41,6 +41,7 @@ _BOOSTING: dict[str, Any] = {
     "min_sum_hessian_in_leaf": 0.1,
     "lambda_l2": 2.0,
     "max_bin": 63,
+    "feature_pre_filter": False,  # else a handful of cases leaves no feature at all, which is an error
     "deterministic": True,
     "force_row_wise": True,
     "num_threads": 1,

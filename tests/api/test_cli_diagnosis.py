@@ -109,6 +109,7 @@ def test_evaluate(run: Run, cases: Path) -> None:
 
 def test_train_then_evaluate_with_it(run: Run, cases: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "ranker"
+    monkeypatch.setenv("EVIGRAPH_RANKER", str(tmp_path / "nothing"))  # training needs none
     card = _json(run("train", "diagnosis", str(cases), "--out", str(folder), "--json"))
     assert card["data"]["diseases"] == 3
     monkeypatch.setenv("EVIGRAPH_RANKER", str(folder))

@@ -30,7 +30,7 @@ async def test_findings_by_id(http: httpx.AsyncClient) -> None:
     assert first["id"] == "OMIM:100001"
     assert first["name"] == "Seizure-ataxia disease"
     assert first["probability"] > second["probability"]
-    assert [finding["match"] for finding in first["findings"]] == ["exact", "exact", "none"]
+    assert [finding["match"] for finding in first["findings"]] == ["exact", "exact"]
     assert first["findings"][0]["path"] == ["HP:0020219", "OMIM:100001"]
     assert first["findings"][0]["reported"] == "9 of 10 patients"
     assert answer["next_questions"]
