@@ -161,7 +161,7 @@ class GraphStore:
         """How far each document has been loaded, by its id."""
         names = LedgerEntry.__dataclass_fields__
         columns = ", ".join(f"l.{name} AS {name}" for name in names)
-        rows = await self._bolt.rows(f"MATCH (l:LedgerEntry) RETURN {columns}")
+        rows = await self._bolt.rows(f"MATCH (l:LedgerEntry) RETURN {columns} ORDER BY document")
         return {row["document"]: LedgerEntry(**row) for row in rows}
 
     async def counts(self) -> dict[str, Any]:

@@ -73,6 +73,8 @@ class Writer:
         self._version = 0
         self._reliabilities: dict[str, float] = {}
         self._created: set[str] = set()
+        self._versioned: set[str] = set()
+        self._changed_subjects: set[str] = set()
 
     # ---- the two transactions -----------------------------------------------------------------------------------
 
@@ -90,6 +92,7 @@ class Writer:
         changed = 0
         for relation, facts in prepared.facts.items():
             changed += await self._write_facts(relation, facts)
+        await self._touch(self._changed_subjects)
         if prepared.batch.ledger:
             rows = [asdict(entry) for entry in prepared.batch.ledger]
             await self._run("UNWIND $rows AS r MERGE (l:LedgerEntry {document: r.document}) SET l = r", rows=rows)
@@ -222,6 +225,7 @@ class Writer:
 
     def _node(self, id_: str, descriptions: Descriptions) -> dict[str, Any]:
         properties = descriptions.properties(self._ontology, self._reliability)
+        self._versioned.add(id_)
         return {
             "id": id_,
             "labels": descriptions.labels(self._ontology),
@@ -267,7 +271,7 @@ class Writer:
         if merged:
             await self._run(_SET_FACTS.format(type=type_), rows=merged)
         if created or merged:
-            await self._touch(subject for subject, _ in facts)
+            self._changed_subjects.update(subject for subject, _ in facts)
         return created + len(merged)
 
     def _fact_row(self, pair: tuple[str, str], claims: FactClaims) -> dict[str, Any]:
@@ -280,7 +284,8 @@ class Writer:
     async def _touch(self, ids: Iterable[str]) -> None:
         """Marks subjects of changed facts: a version is that of the last change of an entity or its outgoing facts."""
         query = "UNWIND $ids AS id MATCH (n:Entity {id: id}) WHERE n.version < $version SET n.version = $version"
-        await self._run(query, ids=sorted(set(ids)), version=self._version)
+        if wanted := sorted(set(ids) - self._versioned):
+            await self._run(query, ids=wanted, version=self._version)
 
     # ---- rewriting what a source supports ---------------------------------------------------------------------------
 
