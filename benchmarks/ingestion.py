@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from neo4j import Driver, GraphDatabase
+from neo4j import Driver, GraphDatabase, ManagedTransaction
 from rich.console import Console
 from rich.table import Table
 
@@ -89,15 +89,21 @@ def write_content(driver: Driver, name: str, content: Content) -> float:
         for labels, rows in sorted(content.nodes.items()):
             query = f"UNWIND $rows AS r CREATE (n:{labels}) SET n = r"
             for start in range(0, len(rows), _BATCH):
-                session.run(query, rows=rows[start : start + _BATCH]).consume()
+                # in a function: ArcadeDB's own compaction may collide with a write, which is then tried again
+                session.execute_write(_run, query, rows[start : start + _BATCH])
         for type_, rows in sorted(content.relationships.items()):
             query = (
                 "UNWIND $rows AS r MATCH (s:Entity {id: r.s}) MATCH (o:Entity {id: r.o}) "
                 f"MERGE (s)-[f:{type_}]->(o) SET f = r.p"
             )
             for start in range(0, len(rows), _BATCH):
-                session.run(query, rows=rows[start : start + _BATCH]).consume()
+                # in a function: ArcadeDB's own compaction may collide with a write, which is then tried again
+                session.execute_write(_run, query, rows[start : start + _BATCH])
     return time.perf_counter() - started
+
+
+def _run(transaction: ManagedTransaction, query: str, rows: Rows) -> None:
+    transaction.run(query, rows=rows).consume()
 
 
 async def load(base: Database, path: Path | None) -> tuple[int, float, float, str]:
