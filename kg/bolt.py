@@ -32,7 +32,7 @@ GRACE_S = 0.5
 SCAN_TIMEOUT_S = 3600.0
 WRITE_TIMEOUT_S = 3600.0
 RETRY_S = 30.0
-"""How long a write is retried while the database is away; reads are tried again once."""
+"""How long a write is retried while the database is away; reads are tried again a few times."""
 
 _TIMED_OUT = ("TransactionTimedOut", "TransactionTimedOutClientConfiguration", "Terminated")
 _CONFLICTS = ("ConcurrentModification", "NeedRetry", "DuplicatedKey", "ConstraintValidationFailed")
@@ -107,12 +107,15 @@ class Bolt:
                 yield [tuple(record.values()) for record in records]
 
     async def rows(self, query: str, parameters: Mapping[str, Any] | None = None) -> Rows:
-        """All records of a reading query; tried again once on a new connection if the connection was lost."""
-        try:
-            return [row async for row in self.read(query, parameters)]
-        except StoreUnavailableError:
-            await self.open()
-            return [row async for row in self.read(query, parameters)]
+        """All records of a reading query; tried again on new connections, a few times, if the connection was lost."""
+        async for attempt in stamina.retry_context(
+            on=StoreUnavailableError, attempts=4, wait_initial=0.2, wait_max=2.0, wait_jitter=0.2
+        ):
+            with attempt:
+                if attempt.num > 1:
+                    await self.open()
+                return [row async for row in self.read(query, parameters)]
+        raise AssertionError("a retry loop ends by return or raise")
 
     async def write(self, work: Callable[[AsyncTransaction], Awaitable[T]]) -> T:
         """Runs the work in one transaction; all of it again where the database was away or another writer was faster.

@@ -106,7 +106,15 @@ class _Member(tarfile.TarInfo):
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
         """The member of a header block."""
-        member = super().frombuf(buf, encoding, errors)
+        # The end is a block of zeros; tarfile would take a header that is cut off or damaged for the end, too.
+        if len(buf) < tarfile.BLOCKSIZE:
+            raise tarfile.ReadError("unexpected end")
+        try:
+            member = super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if any(buf):
+                raise tarfile.ReadError(str(error)) from error
+            raise
         if member.type not in (*tarfile.REGULAR_TYPES, tarfile.DIRTYPE) and member.size > _MAX_HEADER:
             raise tarfile.ReadError(f"a header of {member.size:,} bytes")
         return member

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import tarfile
@@ -245,6 +246,18 @@ class TestFiles:
         assert claim(records, "HAS_PHENOTYPE", "HP:0001250").place == "set/good.json#phenotypicFeatures[0]"
         [bad] = rejected(records)
         assert (bad.place, bad.reason.startswith("not JSON: ")) == ("set/cut.json", True)
+
+    @pytest.mark.parametrize("blocks", [300, 301, 302, 303, 304])  # cut in a member's header, and in its content
+    def test_an_archive_cut_between_blocks_breaks_off(self, tmp_path: Path, blocks: int) -> None:
+        folder = tmp_path / "in"
+        for number in range(200):
+            write_json(folder / f"{number:03}.json", packet(f"case-{number}"))
+        with tarfile.open(tmp_path / "whole.tar", "w") as tar:
+            tar.add(folder, "in")
+        with gzip.open(tmp_path / "cut.tar.gz", "wb") as cut:
+            cut.write((tmp_path / "whole.tar").read_bytes()[: blocks * 512])
+        [bad] = rejected(read(tmp_path / "cut.tar.gz"))
+        assert "the archive breaks off" in bad.reason
 
     def test_a_truncated_archive_keeps_what_comes_before(self, tmp_path: Path) -> None:
         folder = tmp_path / "in"
