@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from api.phenopacket import known_cases
 from ingestion.readers.hpo import HpoReader
-from ingestion.readers.phenopacket_model import Case as Packet
-from ingestion.readers.phenopackets import cases as packets
 from kg.model import Claim, Entity
 from reasoning.diagnosis.annotations import (
     AnnotationRows,
@@ -18,7 +17,7 @@ from reasoning.diagnosis.annotations import (
     build_annotations,
     stated_frequency,
 )
-from reasoning.diagnosis.cases import ONSET_YEARS, Case, years
+from reasoning.diagnosis.cases import Case
 
 _ASPECTS = {
     "HAS_PHENOTYPE": Aspect.PHENOTYPE,
@@ -88,17 +87,4 @@ def installed_annotations() -> PhenotypeAnnotations:
 
 def published_cases(path: Path) -> Iterator[Case]:
     """Patients of Phenopackets as the diagnosis takes them."""
-    for packet in packets(path):
-        if isinstance(packet, Packet):
-            onset = ONSET_YEARS.get(packet.onset.term, float("nan"))
-            yield Case(
-                id=packet.id,
-                diseases=packet.disease_ids,
-                present=tuple(dict.fromkeys(packet.present)),
-                excluded=tuple(dict.fromkeys(packet.excluded)),
-                onset_years=years(packet.onset.age) if packet.onset.age else onset,
-                age_years=years(packet.age.age),
-                sex=packet.sex if packet.sex in ("MALE", "FEMALE") else "",
-                genes=tuple(gene.gene for gene in packet.genes),
-                publication=packet.pmid or "",
-            )
+    return (case for case in known_cases(path) if isinstance(case, Case))
