@@ -44,17 +44,52 @@ class Batch:
     ledger: Sequence[LedgerEntry] = ()
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class PreparedEntity:
+    """What a batch says of one entity.
+
+    Attributes:
+        labels: of the node.
+        properties: of the node, where only one source describes it, else None: which of several comes first, only the
+            graph knows.
+    """
+
+    descriptions: Descriptions
+    labels: tuple[str, ...]
+    properties: dict[str, Any] | None
+
+    @classmethod
+    def of(cls, descriptions: Descriptions, ontology: Ontology) -> PreparedEntity:
+        """Makes as much of the node as is possible without the graph."""
+        alone = len(descriptions.entries) == 1
+        properties = descriptions.properties(ontology, _any) if alone else None
+        return cls(descriptions, descriptions.labels(ontology), properties)
+
+
+def _any(_source: str) -> float:
+    return 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class PreparedFact:
-    """One fact: its claims, and its relationship's properties but for the belief, which needs the graph."""
+    """One fact: its claims, and its row for the database.
+
+    Attributes:
+        row: `s`ubject, `o`bject and `p`roperties; the writer fills in belief and version, which need the graph.
+    """
 
     claims: FactClaims
-    columns: dict[str, Any]
+    row: dict[str, Any]
+
+    @classmethod
+    def of(cls, pair: tuple[str, str], claims: FactClaims) -> PreparedFact:
+        """Makes the row of a fact out of its claims."""
+        return cls(claims, {"s": pair[0], "o": pair[1], "p": claims.columns()})
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedBatch:
-    """A batch that was checked and merged, by whichever thread has time for it; writing it changes nothing in it.
+    """A batch that was checked and merged, by whichever thread has time for it; it may be written several times.
 
     Attributes:
         cited: ids of the sources that claims and descriptions cite.
@@ -64,12 +99,17 @@ class PreparedBatch:
 
     batch: Batch
     cited: frozenset[str]
-    described: dict[str, Descriptions]
+    described: dict[str, PreparedEntity]
     facts: dict[str, dict[tuple[str, str], PreparedFact]]
 
     @classmethod
-    def of(cls, batch: Batch, ontology: Ontology) -> PreparedBatch:
+    def of(cls, batch: Batch, ontology: Ontology, *, checked: bool = False) -> PreparedBatch:
         """Checks and merges a batch.
+
+        Args:
+            batch: what is to be written.
+            ontology: what it has to comply with.
+            checked: its entities and claims were checked already.
 
         Raises:
             OntologyError: a source, entity or claim breaks the ontology.
@@ -79,20 +119,20 @@ class PreparedBatch:
                 raise OntologyError(f"source {source.id}: {problem}")
         described: dict[str, Descriptions] = defaultdict(Descriptions.empty)
         for entity in batch.entities:
-            if problem := ontology.check_entity(entity):
+            if not checked and (problem := ontology.check_entity(entity)):
                 raise OntologyError(f"entity {entity.id}: {problem}")
             described[entity.id].add(entity)
         facts: dict[str, dict[tuple[str, str], FactClaims]] = defaultdict(lambda: defaultdict(FactClaims.empty))
         for claim in batch.claims:
-            if problem := ontology.check_claim(claim):
+            if not checked and (problem := ontology.check_claim(claim)):
                 raise OntologyError(f"claim {claim.subject} {claim.relation} {claim.object}: {problem}")
             facts[claim.relation][claim.subject, claim.object].add(claim)
         return cls(
             batch,
             frozenset(c.source for c in batch.claims) | {e.source for e in batch.entities},
-            dict(described),
+            {id_: PreparedEntity.of(descriptions, ontology) for id_, descriptions in described.items()},
             {
-                relation: {pair: PreparedFact(claims, claims.columns()) for pair, claims in sorted(pairs.items())}
+                relation: {pair: PreparedFact.of(pair, claims) for pair, claims in sorted(pairs.items())}
                 for relation, pairs in sorted(facts.items())
             },
         )

@@ -7,7 +7,7 @@ batches thus give the same properties, and `key`, a hash of the identities, tell
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,8 +26,8 @@ def canonical_json(value: object) -> str:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
 
 
-def _key(rows: Iterable[tuple[object, ...]]) -> str:
-    return hashlib.blake2b(orjson.dumps(list(rows)), digest_size=12).hexdigest()
+def _key(rows: Sequence[tuple[object, ...]]) -> str:
+    return hashlib.blake2b(orjson.dumps(rows), digest_size=12).hexdigest()
 
 
 @dataclass(slots=True)
@@ -77,7 +77,9 @@ class FactClaims:
 
     def columns(self) -> dict[str, Any]:
         """Relationship properties without `belief` and `version`."""
-        rows = sorted((*identity, *rest) for identity, rest in self.claims.items())
+        rows = [(*identity, *rest) for identity, rest in self.claims.items()]
+        if len(rows) > 1:  # most facts have one
+            rows.sort()
         sources, documents, qualifiers, confidences, places = map(list, zip(*rows, strict=True))
         return {
             "sources": sources,

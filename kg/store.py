@@ -20,7 +20,7 @@ from kg.embedded import USER, EmbeddedServer
 from kg.errors import ConfigurationError
 from kg.ontology import Ontology
 from kg.search import search
-from kg.write import Fact, KnownNodes, Retraction, Writer, WriteReport
+from kg.write import Fact, Known, Retraction, Writer, WriteReport
 
 __all__ = ["Batch", "GraphStore", "LedgerEntry", "PreparedBatch", "Retraction", "WriteReport", "open_store"]
 
@@ -89,7 +89,7 @@ class GraphStore:
         self.dialect = dialect
         self._bolt = bolt
         self._release = release
-        self._known = KnownNodes()
+        self._known = Known()
         self._writing = asyncio.Lock()
         self._identity = ""
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from neo4j import AsyncTransaction
 
-from kg.batch import PreparedBatch, PreparedFact
+from kg.batch import PreparedBatch, PreparedEntity, PreparedFact
 from kg.errors import NotFoundError, OntologyError
 from kg.merge import Descriptions, FactClaims, SourceDescriptions, belief_of
 from kg.model import Source
@@ -24,8 +24,9 @@ Rows = list[dict[str, Any]]
 Fact = tuple[str, str, str]
 """(subject id, relation, object id)"""
 
-_CHUNK = 5000
-_MOST_KNOWN = 2_000_000
+_CHUNK = 10_000
+_MOST_KNOWN_ENTITIES = 2_000_000
+_MOST_KNOWN_FACTS = 1_000_000
 _REMEMBERED_REMOVALS = 1_000
 """Versions for which removals are kept; a snapshot that is older is built anew."""
 
@@ -48,31 +49,53 @@ class Retraction:
     facts: int
 
 
-class KnownNodes:
-    """What this process knows to be in the graph, so that it need not ask: valid while nobody else writes."""
+class Known:
+    """What this process knows to be in the graph, so that it need not ask: valid while nobody else writes.
+
+    Attributes:
+        entities: ids that are there.
+        complete: whether they are all that are there.
+        created: those that this process made, and all of whose outgoing facts are thus among `facts`.
+        facts: hashes of facts; one that is not among them, of such an entity, is new.
+        reliabilities: of sources, by id.
+    """
 
     def __init__(self) -> None:
         self.version = 0
+        self.complete = False
         self.entities: set[str] = set()
+        self.created: set[str] = set()
+        self.facts: set[int] = set()
         self.reliabilities: dict[str, float] = {}
 
     def valid_at(self, version: int) -> None:
         """Forgets everything if the graph was changed by somebody else since."""
         if self.version != version:
             self.entities.clear()
+            self.forget_facts()
             self.reliabilities.clear()
+            self.complete = False
+        if version == 0:
+            self.complete = True  # of nothing
+
+    def forget_facts(self) -> None:
+        """Whether a fact is new must be asked again."""
+        self.created.clear()
+        self.facts.clear()
 
 
 class Writer:
     """The statements of one writing transaction."""
 
-    def __init__(self, tx: AsyncTransaction, ontology: Ontology, known: KnownNodes) -> None:
+    def __init__(self, tx: AsyncTransaction, ontology: Ontology, known: Known) -> None:
         self._tx = tx
         self._ontology = ontology
         self._known = known
         self._version = 0
         self._reliabilities: dict[str, float] = {}
+        self._seen: set[str] = set()
         self._created: set[str] = set()
+        self._facts: set[int] = set()
         self._versioned: set[str] = set()
         self._changed_subjects: set[str] = set()
 
@@ -132,11 +155,17 @@ class Writer:
 
     def commit(self) -> None:
         """Takes over what the transaction learned; to be called once it is committed."""
-        self._known.version = self._version
-        if len(self._known.entities) > _MOST_KNOWN:
-            self._known.entities.clear()
-        self._known.entities |= self._created
-        self._known.reliabilities |= self._reliabilities
+        known = self._known
+        known.version = self._version
+        if len(known.entities) > _MOST_KNOWN_ENTITIES:
+            known.entities.clear()
+            known.complete = False
+        if len(known.facts) > _MOST_KNOWN_FACTS:
+            known.forget_facts()
+        known.entities |= self._seen
+        known.created |= self._created
+        known.facts |= self._facts
+        known.reliabilities |= self._reliabilities
 
     # ---- parts ----------------------------------------------------------------------------------------------------
 
@@ -190,47 +219,48 @@ class Writer:
             raise OntologyError(f"claims cite sources that nothing describes: {', '.join(sorted(missing)[:5])}")
 
     def _reliability(self, source: str) -> float:
-        own = self._reliabilities.get(source)
-        return self._known.reliabilities[source] if own is None else own
+        own = self._reliabilities
+        return own[source] if source in own else self._known.reliabilities[source]
 
-    async def _write_entities(self, described: Mapping[str, Descriptions], ends: set[str]) -> int:
-        known = self._known.entities
-        wanted = sorted(described.keys() | (ends - known))
+    async def _write_entities(self, described: Mapping[str, PreparedEntity], ends: set[str]) -> int:
+        known = self._known
+        wanted = sorted(described.keys() | (ends - known.entities))
+        unknown = [id_ for id_ in wanted if id_ in known.entities] if known.complete else wanted
         found: dict[str, dict[str, Any]] = {}
-        for chunk in _chunks(wanted):
+        for chunk in _chunks(unknown):
             for row in await self._rows(_READ_ENTITIES, ids=chunk):
                 found[row["id"]] = row
         await self._load_reliabilities({s for row in found.values() for s in row["sources"] or ()})
         new: dict[tuple[str, ...], Rows] = defaultdict(list)
         changed: Rows = []
         for id_ in wanted:
-            descriptions = described.get(id_)
+            prepared = described.get(id_)
             if (known_as := found.get(id_)) is not None:
-                if descriptions is None:
+                if prepared is None:
                     continue
                 before = Descriptions.from_properties(known_as)
-                merged = before.merged(descriptions)
+                merged = before.merged(prepared.descriptions)
                 if merged.entries != before.entries:
                     changed.append(self._node(id_, merged) | {"was": known_as["labels"]})
             else:
-                node = self._node(id_, descriptions or Descriptions.empty())
-                new[node["labels"]].append(node)
+                prepared = prepared or PreparedEntity.of(Descriptions.empty(), self._ontology)
+                new[prepared.labels].append(self._node_properties(id_, prepared.descriptions, prepared.properties))
+                self._created.add(id_)
         for labels, rows in sorted(new.items()):
             for part in _chunks(rows):
-                query = f"UNWIND $rows AS r CREATE (n:{':'.join(labels)}) SET n = r"
-                await self._run(query, rows=[row["properties"] for row in part])
+                await self._run(f"UNWIND $rows AS r CREATE (n:{':'.join(labels)}) SET n = r", rows=part)
         await self._update_entities(changed)
-        self._created.update(wanted)
+        self._seen.update(wanted)
         return len(wanted) - len(found) + len(changed)
 
     def _node(self, id_: str, descriptions: Descriptions) -> dict[str, Any]:
-        properties = descriptions.properties(self._ontology, self._reliability)
+        properties = self._node_properties(id_, descriptions, None)
+        return {"id": id_, "labels": descriptions.labels(self._ontology), "properties": properties}
+
+    def _node_properties(self, id_: str, descriptions: Descriptions, prepared: dict[str, Any] | None) -> dict[str, Any]:
         self._versioned.add(id_)
-        return {
-            "id": id_,
-            "labels": descriptions.labels(self._ontology),
-            "properties": properties | {"id": id_, "version": self._version},
-        }
+        properties = prepared or descriptions.properties(self._ontology, self._reliability)
+        return {**properties, "id": id_, "version": self._version}
 
     async def _update_entities(self, nodes: Rows) -> None:
         """Sets properties, and labels where they changed (grouped, since labels can't be parameters)."""
@@ -254,9 +284,15 @@ class Writer:
     async def _write_facts(self, relation: str, facts: Mapping[tuple[str, str], PreparedFact]) -> int:
         type_ = self._ontology.relation(relation).name
         different: Rows = []
-        created = 0
-        for chunk in _chunks(list(facts.items())):
-            rows = [self._row(pair, fact.columns) for pair, fact in chunk]
+        new: Rows = []
+        perhaps_new: Rows = []
+        for pair, fact in facts.items():
+            self._complete(fact.row["p"])
+            (new if self._is_new(relation, pair) else perhaps_new).append(fact.row)
+        for rows in _chunks(new):
+            await self._run(_CREATE_FACTS.format(type=type_), rows=rows)
+        created = len(new)
+        for rows in _chunks(perhaps_new):
             result = await self._tx.run(_MERGE_FACTS.format(type=type_), rows=rows)
             different += await result.data()
             created += (await result.consume()).counters.relationships_created
@@ -274,12 +310,24 @@ class Writer:
             self._changed_subjects.update(subject for subject, _ in facts)
         return created + len(merged)
 
-    def _fact_row(self, pair: tuple[str, str], claims: FactClaims) -> dict[str, Any]:
-        return self._row(pair, claims.columns())
+    def _is_new(self, relation: str, pair: tuple[str, str]) -> bool:
+        """Whether a fact is certainly not in the graph; notes that it is from now on."""
+        known, subject = self._known, pair[0]
+        if subject not in self._created and subject not in known.created:
+            return False
+        fact = hash((relation, *pair))
+        self._facts.add(fact)
+        return fact not in known.facts
 
-    def _row(self, pair: tuple[str, str], columns: dict[str, Any]) -> dict[str, Any]:
-        belief = belief_of(columns, self._reliability)
-        return {"s": pair[0], "o": pair[1], "p": {"belief": belief, "version": self._version, **columns}}
+    def _fact_row(self, pair: tuple[str, str], claims: FactClaims) -> dict[str, Any]:
+        row = PreparedFact.of(pair, claims).row
+        self._complete(row["p"])
+        return row
+
+    def _complete(self, properties: dict[str, Any]) -> None:
+        """Fills in what only the graph knows."""
+        properties["belief"] = belief_of(properties, self._reliability)
+        properties["version"] = self._version
 
     async def _touch(self, ids: Iterable[str]) -> None:
         """Marks subjects of changed facts: a version is that of the last change of an entity or its outgoing facts."""
@@ -379,6 +427,8 @@ class Writer:
             await self._run("UNWIND $ids AS id MATCH (n:Entity {id: id}) DELETE n", ids=bare)
             await self._remember_removal(bare, [])
             self._known.entities.difference_update(bare)
+            self._known.created.difference_update(bare)
+            self._seen.difference_update(bare)
             self._created.difference_update(bare)
 
     async def _remember_removal(self, entities: list[str], facts: list[Fact]) -> None:
@@ -411,6 +461,9 @@ _READ_ENTITIES = """
 UNWIND $ids AS id MATCH (n:Entity {id: id})
 RETURN n.id AS id, labels(n) AS labels, n.sources AS sources, n.documents AS documents,
        n.descriptions AS descriptions, n.places AS places
+"""
+_CREATE_FACTS = """
+UNWIND $rows AS r MATCH (s:Entity {{id: r.s}}) MATCH (o:Entity {{id: r.o}}) CREATE (s)-[f:{type}]->(o) SET f = r.p
 """
 _MERGE_FACTS = """
 UNWIND $rows AS r
