@@ -176,7 +176,7 @@ class DiagnosisModel:
         allowed[candidates] = False
         rest = np.flatnonzero(allowed)
         behind = scan.likelihood[rest] + ratio[rest]
-        order = np.argsort(-behind, kind="stable")
+        order = np.argsort(-behind)  # not stable: thousands, and twice as quick
         behind = behind[order] - behind.max(initial=-np.inf) + own.min(initial=0.0) - 1.0
         return Ranking(
             np.concatenate((candidates, rest[order])),
