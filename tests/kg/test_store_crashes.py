@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from kg.errors import StoreUnavailableError
+from kg.errors import OntologyError, StoreUnavailableError
 from kg.model import Claim
 from kg.store import Batch, GraphStore
-from tests.kg.graphs import MODEL, PUBLICATION, content, ledger, sample
+from kg.write import Writer
+from tests.kg.graphs import MODEL, PUBLICATION, content, has, ledger, sample
 from tests.support.backends import Backend
 
 
@@ -125,6 +126,40 @@ class TestWritersThatMeet:
         finally:
             await one.close()
             await other.close()
+
+
+class TestWhatAClientKnows:
+    async def test_it_forgets_sources_that_it_retracts(self, backend: Backend) -> None:
+        store = await backend.open()
+        try:
+            await store.write(sample())
+            await store.retract(PUBLICATION.id)
+            with pytest.raises(OntologyError, match="nothing describes"):
+                await store.write(Batch(claims=[has()]))
+        finally:
+            await store.close()
+
+    async def test_a_retraction_that_is_cut_off_changes_nothing(
+        self, backend: Backend, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        retract = Writer.retract
+
+        async def cut_off(writer: Writer, source: str) -> None:
+            await retract(writer, source)
+            raise asyncio.CancelledError
+
+        store = await backend.open()
+        try:
+            await store.write(sample())
+            before = await content(store)
+            await store.retract(MODEL.id)
+            with monkeypatch.context() as patch, pytest.raises(asyncio.CancelledError):
+                patch.setattr(Writer, "retract", cut_off)
+                await store.retract("doc:a")
+            await store.write(sample())
+            assert await content(store) == before
+        finally:
+            await store.close()
 
 
 class TestServersThatDie:
