@@ -95,6 +95,8 @@ class Writer:
         self._reliabilities: dict[str, float] = {}
         self._seen: set[str] = set()
         self._created: set[str] = set()
+        self._gone: set[str] = set()
+        self._gone_sources: list[str] = []
         self._facts: set[int] = set()
         self._versioned: set[str] = set()
         self._changed_subjects: set[str] = set()
@@ -143,6 +145,7 @@ class Writer:
         entities, described_in = await self._rewrite_entities({source}, without=source)
         for id_ in orphans:
             await self._run("MATCH (s:Source {id: $id}) DELETE s", id=id_)
+        self._gone_sources = orphans
         await self._run("MATCH (l:LedgerEntry {document: $id}) DELETE l", id=source)
         await self._run(
             "UNWIND $ids AS id MATCH (l:LedgerEntry {document: id}) SET l.records = 0, l.complete = false",
@@ -163,9 +166,13 @@ class Writer:
         if len(known.facts) > _MOST_KNOWN_FACTS:
             known.forget_facts()
         known.entities |= self._seen
+        known.entities -= self._gone
         known.created |= self._created
+        known.created -= self._gone
         known.facts |= self._facts
         known.reliabilities |= self._reliabilities
+        for source in self._gone_sources:
+            known.reliabilities.pop(source, None)
 
     # ---- parts ----------------------------------------------------------------------------------------------------
 
@@ -426,10 +433,7 @@ class Writer:
         if bare := [row["id"] for row in rows]:
             await self._run("UNWIND $ids AS id MATCH (n:Entity {id: id}) DELETE n", ids=bare)
             await self._remember_removal(bare, [])
-            self._known.entities.difference_update(bare)
-            self._known.created.difference_update(bare)
-            self._seen.difference_update(bare)
-            self._created.difference_update(bare)
+            self._gone.update(bare)
 
     async def _remember_removal(self, entities: list[str], facts: list[Fact]) -> None:
         """For snapshots that are refreshed by what changed since."""
