@@ -7,14 +7,14 @@ Names are translated once, here: `eg:hasPhenotype` in Turtle is the relation typ
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from rdflib import OWL, RDF, RDFS, XSD, Graph, Namespace, URIRef
+from rdflib import OWL, RDF, RDFS, SKOS, XSD, Graph, Namespace, URIRef
 from rdflib.collection import Collection
 from rdflib.term import Node
 
@@ -34,11 +34,18 @@ _JSON_TYPES = {str: "string", bool: "boolean", int: "integer", float: "number"}
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _CURIE = re.compile(r"[^\s:]+:\S+")
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_NAMESPACE = re.compile(r"^(?:\w+://\S*[/#]|[A-Za-z]\w*:(?=[A-Za-z]))")
+_NO_WORD = re.compile(r"[\W_]+")
 
 
 def snake(name: str) -> str:
     """`vitalStatus` → `vital_status`."""
     return _WORD_START.sub("_", name).lower()
+
+
+def words(text: str) -> str:
+    """What names are compared by: `hasPhenotype`, `HAS_PHENOTYPE`, `biolink:has_phenotype` → `has phenotype`."""
+    return _NO_WORD.sub(" ", snake(_NAMESPACE.sub("", text.strip()))).strip().casefold()
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +192,37 @@ class Ontology:
             known = ", ".join(sorted(self.relations))
             raise OntologyError(f"unknown relation {name!r}; known: {known}") from None
 
+    def relation_named(self, text: str) -> Relation | None:
+        """The relation of this name, `rdfs:label` or `skos:altLabel`, however spelt; None if none is."""
+        return self._relations_by_words.get(words(text))
+
+    def inverse_named(self, text: str) -> Relation | None:
+        """The relation whose `owl:inverseOf` has this label: `symptom of` is `HAS_PHENOTYPE` read from the object."""
+        return self._inverses_by_words.get(words(text))
+
+    def class_named(self, text: str) -> str | None:
+        """The class of this name, `rdfs:label` or `skos:altLabel`, however spelt; None if none is."""
+        return self._classes_by_words.get(words(text))
+
+    @cached_property
+    def _relations_by_words(self) -> dict[str, Relation]:
+        own = {words(r.name): r for r in self.relations.values()}
+        return {w: r for r in self.relations.values() for w in self._labels(URIRef(r.iri))} | own
+
+    @cached_property
+    def _inverses_by_words(self) -> dict[str, Relation]:
+        inverses = ((r, i) for r in self.relations.values() for i in self.graph.objects(URIRef(r.iri), OWL.inverseOf))
+        return {w: relation for relation, inverse in inverses for w in self._labels(inverse)}
+
+    @cached_property
+    def _classes_by_words(self) -> dict[str, str]:
+        return {w: c for c in self.classes for w in self._labels(EG[c])} | {words(c): c for c in self.classes}
+
+    def _labels(self, node: Node) -> Iterator[str]:
+        for predicate in (RDFS.label, SKOS.altLabel):
+            for label in self.graph.objects(node, predicate):
+                yield words(str(label))
+
     # ---- validation ---------------------------------------------------------------------------------------------
 
     def check_source(self, source: Source) -> str | None:
@@ -239,12 +277,15 @@ class Ontology:
         return None
 
     def check_ends(self, relation: str, subject: frozenset[str], object_: frozenset[str]) -> str | None:
-        """Whether the ends' classes (superclasses included) fit the relation; None if they do or are not known yet."""
+        """Whether the ends' classes (superclasses included) fit the relation; None if they do or are not known yet.
+
+        Of what is an `Entity` and no more, the class is not known yet.
+        """
         known = self.relation(relation)
-        if subject and not subject & known.domain:
-            return f"{relation} does not start at {'/'.join(sorted(subject - {'Entity'}))}"
-        if object_ and not object_ & known.range:
-            return f"{relation} does not end at {'/'.join(sorted(object_ - {'Entity'}))}"
+        if (told := subject - {"Entity"}) and not subject & known.domain:
+            return f"{relation} does not start at {'/'.join(sorted(told))}"
+        if (told := object_ - {"Entity"}) and not object_ & known.range:
+            return f"{relation} does not end at {'/'.join(sorted(told))}"
         return None
 
     def claim_json_schema(self, domain: str) -> dict[str, Any]:
