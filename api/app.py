@@ -48,6 +48,7 @@ def create_app(settings: Settings) -> FastAPI:
         diagnosis.router,
         graph.router,
         sources.router,
+        sources.retractions,
         ingestions.router,
         ingestions.uploads,
     ):

@@ -124,6 +124,15 @@ class GuardedRoute(APIRoute):
         return settings.request_timeout_s, settings.max_request_bytes
 
 
+class LongRoute(GuardedRoute):
+    """A guarded route that may take as long as an upload."""
+
+    @staticmethod
+    def limits(settings: Settings) -> tuple[float, int]:
+        """(seconds, bytes): until an answer begins, and of the body."""
+        return settings.upload_timeout_s, settings.max_request_bytes
+
+
 class UploadRoute(GuardedRoute):
     """A guarded route that may take longer, and larger bodies."""
 

@@ -91,6 +91,9 @@ class Service:
                 if str(error) != self._why_not_ready:
                     self._why_not_ready = str(error)
                     log.warning("not ready", reason=str(error))
+            except Exception:
+                self._why_not_ready = "an unexpected error, which the log shows"
+                log.exception("the graph's changes could not be taken in")
             self._look.clear()
             pause = max(self.settings.refresh_s, (time.monotonic() - started) * (1 / _REFRESH_SHARE - 1))
             with contextlib.suppress(TimeoutError):

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Query
+from fastapi import APIRouter, Query
 
-from api.auth import needs
+from api.auth import LongRoute, needs
 from api.keys import Role
 from api.responses import JSON
 from api.routes.parts import IdPath, Limit, Offset, ServiceDep, guarded_router
 from api.schemas import RetractionAnswer, SourceAnswer, SourcesAnswer
 
 router = guarded_router("sources")
+retractions = APIRouter(prefix="/v1", tags=["sources"], route_class=LongRoute)
+"""What may take minutes."""
 
 
 @router.get("/sources", response_model=SourcesAnswer)
@@ -32,7 +34,7 @@ async def source(id: IdPath, service: ServiceDep) -> JSON:  # noqa: A002
     return JSON(await service.source(id))
 
 
-@router.delete("/sources/{id:path}", response_model=RetractionAnswer, openapi_extra=needs(Role.ADMIN))
+@retractions.delete("/sources/{id:path}", response_model=RetractionAnswer, openapi_extra=needs(Role.ADMIN))
 async def retract(id: IdPath, service: ServiceDep) -> JSON:  # noqa: A002
     """Retracts all claims of a source or document: what only it supported goes, the belief of the rest falls."""
     return JSON(await service.retract(id))

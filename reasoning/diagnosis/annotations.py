@@ -230,7 +230,7 @@ def _ancestors(term_ids: Sequence[str], parent_start: Ints, parents: Ints) -> tu
             else:
                 path.append(waiting[0])
     sets = [sorted(found or ()) for found in of]
-    start = np.concatenate(([0], np.cumsum([len(found) for found in sets])))
+    start = np.cumsum([0, *(len(found) for found in sets)], dtype=np.int64)
     return start, np.array([term for found in sets for term in found], np.int64)
 
 

@@ -168,6 +168,39 @@ async def test_new_annotations_are_taken_in(settings: Settings, tmp_path: Path) 
         assert then.ranked == first.ranked - 1
 
 
+async def test_once_hpo_is_retracted_nothing_is_diagnosed(settings: Settings, client: Client, tmp_path: Path) -> None:
+    own = settings.model_copy(update={"graph": f"embedded:{tmp_path / 'graph'}"})
+    async with client(own) as http:
+        service = http.app.state.service  # type: ignore[attr-defined]
+        await service.ingest("hpo", write_sample(tmp_path / "hpo"))
+        (release,) = [source["id"] for source in await service.sources() if source["id"].startswith("hpo:")]
+        for version in (await service.store.version(), (await service.retract(release)).version):
+            service.look_again()
+            async with asyncio.timeout(30):
+                while (await http.get("/v1/readyz")).json()["graph_version"] < version:
+                    pass
+        assert_problem(await http.post(PATH, json={"present": ["HP:0001250"]}), 409, "conflict")
+
+
+async def test_an_unexpected_error_does_not_end_following_the_graph(
+    settings: Settings, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = iter(range(3))
+    tried = asyncio.Event()
+
+    async def broken(*_: object) -> int:
+        if next(tries, None) is None:
+            tried.set()
+        raise TypeError("broken")
+
+    async with client(settings) as http:
+        monkeypatch.setattr("api.diagnosing.Diagnosing.refresh", broken)
+        http.app.state.service.look_again()  # type: ignore[attr-defined]
+        async with asyncio.timeout(30):
+            await tried.wait()
+        assert (await http.get("/v1/readyz")).status_code == 200
+
+
 async def test_the_answer_is_typed_in_the_openapi_document(http: httpx.AsyncClient) -> None:
     document = (await http.get("/openapi.json")).json()
     schemas = document["components"]["schemas"]

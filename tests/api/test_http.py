@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from api.settings import Settings
+from kg.store import Retraction
 from tests.api.conftest import Client, assert_problem
 
 
@@ -178,6 +179,18 @@ async def test_a_slow_request_is_given_up(settings: Settings, client: Client, mo
         monkeypatch.setattr("api.service.Service.sources", slow)
         async with asyncio.timeout(5):
             assert_problem(await http.get("/v1/sources"), 504, "request-timeout")
+
+
+async def test_a_retraction_may_take_longer(
+    settings: Settings, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def slow(*_: object, **__: object) -> Retraction:
+        await asyncio.sleep(0.5)
+        return Retraction(1, 2, 3)
+
+    async with client(settings.model_copy(update={"request_timeout_s": 0.2})) as http:
+        monkeypatch.setattr("api.service.Service.retract", slow)
+        assert (await http.delete("/v1/sources/a:1")).status_code == 200
 
 
 async def test_an_unexpected_error_tells_nothing(http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:

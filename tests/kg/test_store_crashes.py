@@ -11,11 +11,11 @@ import time
 from pathlib import Path
 
 import pytest
+from neo4j import AsyncTransaction
 
 from kg.errors import OntologyError, StoreUnavailableError
 from kg.model import Claim
 from kg.store import Batch, GraphStore
-from kg.write import Writer
 from tests.kg.graphs import MODEL, PUBLICATION, content, has, ledger, sample
 from tests.support.backends import Backend
 
@@ -142,10 +142,7 @@ class TestWhatAClientKnows:
     async def test_a_retraction_that_is_cut_off_changes_nothing(
         self, backend: Backend, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        retract = Writer.retract
-
-        async def cut_off(writer: Writer, source: str) -> None:
-            await retract(writer, source)
+        async def cut_off(_: AsyncTransaction) -> None:
             raise asyncio.CancelledError
 
         store = await backend.open()
@@ -154,7 +151,7 @@ class TestWhatAClientKnows:
             before = await content(store)
             await store.retract(MODEL.id)
             with monkeypatch.context() as patch, pytest.raises(asyncio.CancelledError):
-                patch.setattr(Writer, "retract", cut_off)
+                patch.setattr(AsyncTransaction, "commit", cut_off)
                 await store.retract("doc:a")
             await store.write(sample())
             assert await content(store) == before
