@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from rdflib import RDFS, URIRef
 
+from ingestion.identifiers import Identifiers
+from ingestion.mentions import MENTION, Mentions
 from kg.errors import InputError
 from kg.model import Claim, Entity, Record, Rejected, Scalar, Source
 from kg.ontology import EG, Ontology
@@ -25,10 +27,16 @@ class VocabularyResolver:
     A vocabulary is what the graph and the records so far describe as members of a closed class. An obsolete id with
     one replacement is replaced; one that was split, or that is unknown, is refused. It must see every record in order,
     also those that are committed already, so that a resumed run decides as an uninterrupted one would.
+
+    Args:
+        ontology: what records have to comply with.
+        mentions: whether records may name things by words only; then the names in the graph are read too.
     """
 
-    def __init__(self, ontology: Ontology) -> None:
+    def __init__(self, ontology: Ontology, *, mentions: bool = False) -> None:
         self.ontology = ontology
+        self._identifiers = Identifiers(ontology)
+        self._mentions = Mentions(ontology, self._identifiers) if mentions else None
         closed = ontology.closed_classes
         self._closed = closed
         self._relations = {r.name for r in ontology.relations.values() if r.range <= closed}
@@ -48,23 +56,39 @@ class VocabularyResolver:
 
     # ---- learning -------------------------------------------------------------------------------------------------
 
-    async def learn(self, store: GraphStore) -> None:
-        """Reads the closed vocabularies from the graph, forgetting what it knew: by label, not the whole graph."""
+    async def learn(self, store: GraphStore, stale: Iterable[str] = ()) -> None:
+        """Reads the closed vocabularies from the graph (by label, not the whole graph), forgetting what it knew.
+
+        Args:
+            store: the graph.
+            stale: documents that have changed and are about to be read anew: what only they say is left out.
+        """
+        parameters = {"stale": sorted(stale)}
+        if self._mentions is not None:
+            await self._mentions.learn(store)
         self._members.clear()
         self._obsolete.clear()
         tops = [c for c in sorted(self._closed) if not (self.ontology.classes[c] - {c}) & self._closed]
         for label in tops:
-            query = f"MATCH (n:{label}) RETURN n.id AS id, labels(n) AS labels, n.obsolete AS obsolete"
-            async for row in store.read(query, timeout_s=60.0):
+            query = (
+                f"MATCH (n:{label}) WHERE any(d IN n.documents WHERE NOT d IN $stale) "
+                "RETURN n.id AS id, labels(n) AS labels, n.obsolete AS obsolete"
+            )
+            async for row in store.read(query, parameters, timeout_s=60.0):
                 self._describe(row["id"], row["labels"], obsolete=bool(row["obsolete"]))
-            query = f"MATCH (a:{label})-[:REPLACED_BY]->(b) RETURN a.id AS old, b.id AS new ORDER BY old, new"
-            async for row in store.read(query, timeout_s=60.0):
+            query = (
+                f"MATCH (a:{label})-[f:REPLACED_BY]->(b) WHERE any(d IN f.documents WHERE NOT d IN $stale) "
+                "RETURN a.id AS old, b.id AS new ORDER BY old, new"
+            )
+            async for row in store.read(query, parameters, timeout_s=60.0):
                 self._replace(row["old"], row["new"])
 
     def start_document(self) -> None:
         """Forgets the entities of the document before, whose records a resumed run does not see again."""
         self._local.clear()
         self._refused.clear()
+        if self._mentions is not None:
+            self._mentions.start_document()
 
     def _classes(self, names: Iterable[str]) -> frozenset[str]:
         key = tuple(names)
@@ -91,6 +115,54 @@ class VocabularyResolver:
 
     # ---- checking -------------------------------------------------------------------------------------------------
 
+    def resolve_all(self, record: Record) -> Sequence[Record]:
+        """The records that may be written in place of one: more than one where it names things by their words only.
+
+        Ids get their one spelling first (`ingestion.identifiers`).
+
+        Raises:
+            InputError: as `resolve`.
+        """
+        spelt = self._identifiers.one_spelling
+        if isinstance(record, Claim):
+            if record.object.startswith(MENTION) or record.subject.startswith(MENTION):
+                return self._expand(record)
+            subject, object_ = spelt(record.subject), spelt(record.object)
+            if (subject, object_) != (record.subject, record.object):
+                record = replace(record, subject=subject, object=object_)
+        elif isinstance(record, Entity):
+            if record.id.startswith(MENTION):
+                return self._expand(record)
+            if (id_ := spelt(record.id)) != record.id:
+                record = replace(record, id=id_)
+            resolved = self.resolve(record)
+            if self._mentions is not None and isinstance(resolved, Entity):
+                self._mentions.describe(resolved)
+            return (resolved,)
+        return (self.resolve(record),)
+
+    def _expand(self, record: Claim | Entity) -> Sequence[Record]:
+        """The records for one with mentions; only the first problem is told.
+
+        Raises:
+            RuntimeError: the reader did not say that it yields mentions.
+        """
+        if self._mentions is None:
+            raise RuntimeError(f"a record with a mention from a reader without `mentions`: {record}")
+        problem = self.ontology.check_claim(record) if isinstance(record, Claim) else self.ontology.check_entity(record)
+        if problem is None and record.source in self._refused:
+            problem = f"its source {record.source} was refused"
+        if problem:
+            return (_refuse(record, problem),)
+        try:
+            found = [self.resolve(part) for part in self._mentions.expand(record)]
+        except LookupError as error:
+            return (_refuse(record, str(error.args[0])),)
+        if refused := [part for part in found if isinstance(part, Rejected)]:
+            return refused[:1]
+        self._mentions.said(found)
+        return found
+
     def resolve(self, record: Record) -> Record:
         """The record as it may be written, or `Rejected` with the reason.
 
@@ -104,7 +176,7 @@ class VocabularyResolver:
             if problem is None and record.source in self._refused:
                 problem = f"its source {record.source} was refused"
             if problem:
-                return Rejected(problem, record.place, f"{record.id} {dict(record.properties)}", record.document)
+                return _refuse(record, problem)
             self._describe(record.id, record.classes, obsolete=record.properties.get("obsolete") is True)
             return record
         if isinstance(record, Source) and (problem := self.ontology.check_source(record)):
@@ -186,6 +258,9 @@ class VocabularyResolver:
         return current
 
 
-def _refuse(claim: Claim, reason: str) -> Rejected:
-    text = f"{claim.subject} {claim.relation} {claim.object} {dict(claim.qualifiers)}"
-    return Rejected(reason, claim.place, text, claim.document)
+def _refuse(record: Claim | Entity, reason: str) -> Rejected:
+    if isinstance(record, Entity):
+        text = f"{record.id} {dict(record.properties)}"
+    else:
+        text = f"{record.subject} {record.relation} {record.object} {dict(record.qualifiers)}"
+    return Rejected(reason, record.place, text, record.document)

@@ -1,0 +1,280 @@
+"""Names of entities, made comparable, and the index that finds what words mean: exactly, or nearly."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from opencc import OpenCC
+from rapidfuzz import fuzz, process
+from rapidfuzz.distance import OSA
+
+SAME = 0.9
+"""Likeness from which a misspelt name is the name meant."""
+MAYBE = 0.82
+"""Likeness from which a name may be the one meant, for a person to say."""
+
+_WORD = re.compile(r"[^\W_]+")
+_POSSESSIVE = re.compile(r"['’]s\b")
+_GLOSS = re.compile(r"\s*[(\[]([^()\[\]]*)[)\]]\s*$")
+_CJK = re.compile(r"[㐀-鿿豈-﫿]")
+_STOP = frozenset(("a", "an", "and", "at", "by", "for", "from", "in", "of", "on", "the", "to", "with"))
+_SHORT = 4
+"""Letters of a word below which it is not taken for misspelt."""
+_LONG = 8
+"""Letters from which a word may have two wrong ones."""
+_OPPOSED = (("hyper", "hypo"), ("macro", "micro"), ("inter", "intra"), ("endo", "exo"), ("ante", "anti"))
+"""Beginnings that are a slip apart, and opposites."""
+_MAX_BLOCK = 2000
+_MAX_MAYBE = 3
+
+
+@lru_cache(maxsize=1)
+def _simplify() -> OpenCC:
+    return OpenCC("t2s")
+
+
+def fold(text: str) -> str:
+    """The text without what is mere writing: width, case, traditional characters, blanks (Unicode NFKC, OpenCC)."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+        if _CJK.search(text):
+            text = _simplify().convert(text)
+    return " ".join(text.casefold().split())
+
+
+def words(folded: str) -> list[str]:
+    """The words of a folded text in order, in the singular, without those that only join others."""
+    found = _WORD.findall(folded if folded.isalpha() else _POSSESSIVE.sub("", folded))
+    return [_singular(w) for w in found if w not in _STOP] or found
+
+
+@lru_cache(maxsize=200_000)
+def _singular(word: str) -> str:
+    """Harman's S stemmer (How effective is suffixing?, JASIS 42:7, 1991), and British spellings as American ones."""
+    if len(word) > _SHORT and word.isalpha() and word.isascii():
+        word = word.replace("ae", "e").replace("oe", "e")
+    if len(word) < _SHORT or not word.endswith("s") or word.endswith(("ss", "us", "is")):
+        return word
+    if word.endswith("ies") and not word.endswith(("eies", "aies")):
+        return word[:-3] + "y"
+    if word.endswith(("sses", "xes", "shes", "tches", "nches")):
+        return word[:-2]
+    return word[:-1]
+
+
+def key(folded: str) -> str:
+    """What two names have in common that differ in plural, punctuation or the order of words only."""
+    return " ".join(sorted(words(folded)))
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What words may mean.
+
+    Attributes:
+        id: the entity meant; empty if that is not sure.
+        how: `name`, `synonym`, `words` (but for plural, punctuation, order), `gloss` (but for what is added in
+            brackets), `spelling`; `alike` and `ambiguous` are never sure.
+        score: how alike the words and the name are, 0…1.
+        candidates: (id, name, score) of those that may be meant, the likeliest first.
+    """
+
+    id: str
+    how: str
+    score: float
+    candidates: tuple[tuple[str, str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Name:
+    text: str
+    id: str
+    rank: int
+    """0 a name, 1 a synonym"""
+
+
+class NameIndex:
+    """Finds entities by what they are called, among those of some classes.
+
+    Args:
+        same: likeness from which a misspelt name is the one meant.
+        maybe: likeness from which a name may be the one meant.
+    """
+
+    def __init__(self, same: float = SAME, maybe: float = MAYBE) -> None:
+        self._same = same
+        self._maybe = maybe
+        self._classes: dict[str, frozenset[str]] = {}
+        self._folded: dict[str, list[_Name]] = {}
+        self._keyed: dict[str, list[_Name]] = {}
+        self._blocks: dict[str, list[str]] = {}
+        """word, or Chinese character → keys of names that have it"""
+        self._unblocked: list[str] = []
+        self._by_initial: dict[str, list[str]] = {}
+        self._found: dict[tuple[str, frozenset[str]], Match | None] = {}
+
+    def __len__(self) -> int:
+        return len(self._classes)
+
+    def __contains__(self, id_: str) -> bool:
+        return id_ in self._classes
+
+    def add(self, id_: str, classes: frozenset[str], name: str, synonyms: Iterable[str] = ()) -> None:
+        """Takes in an entity.
+
+        Args:
+            id_: of the entity.
+            classes: its classes, superclasses included.
+            name: empty if it has none.
+            synonyms: other names.
+        """
+        self._classes[id_] = self._classes.get(id_, frozenset()) | classes
+        self._found.clear()
+        for rank, text in ((0, name), *((1, s) for s in synonyms)):
+            folded = fold(text)
+            if not folded:
+                continue
+            entry = _Name(text, id_, rank)
+            self._folded.setdefault(folded, []).append(entry)
+            names = self._keyed.setdefault(sorted_ := key(folded), [])
+            names.append(entry)
+            if len(names) == 1:
+                self._unblocked.append(sorted_)
+
+    def classes(self, id_: str) -> frozenset[str]:
+        """Classes of an entity, superclasses included; empty if it is unknown."""
+        return self._classes.get(id_, frozenset())
+
+    def find(self, text: str, wanted: frozenset[str]) -> Match | None:
+        """What words mean among the members of these classes; None if nothing is like it.
+
+        Names come before synonyms, exact ones before others. Entities of one name in several catalogues (ids with
+        different prefixes) are entries of one thing, of which the first by id is taken; of one catalogue, they are
+        namesakes, and it is not said which one is meant.
+        """
+        asked = fold(text), wanted
+        if asked not in self._found:
+            self._found[asked] = self._find(*asked)
+        return self._found[asked]
+
+    def _find(self, folded: str, wanted: frozenset[str]) -> Match | None:
+        if match := self._exactly(folded, wanted):
+            return match
+        if (gloss := _GLOSS.search(folded)) and (rest := folded[: gloss.start()]):
+            match = self._exactly(rest, wanted) or self._nearly(rest, wanted)
+            if match is not None and match.id:
+                if self._says_the_same(gloss[1], rest, match.id, wanted):
+                    return Match(match.id, "gloss", match.score)
+                name = self._keyed_name(match.id, rest)
+                return Match("", "alike", self._maybe, ((match.id, name, self._maybe),))
+            return match
+        return self._nearly(folded, wanted)
+
+    def _exactly(self, folded: str, wanted: frozenset[str]) -> Match | None:
+        names = self._members(self._folded.get(folded, ()), wanted)
+        for how, rank in (("name", 0), ("synonym", 1)):
+            if fitting := [n for n in names if n.rank == rank]:
+                return _choose(fitting, how)
+        names = self._members(self._keyed.get(key(folded), ()), wanted)
+        if names:
+            first = min(n.rank for n in names)
+            return _choose([n for n in names if n.rank == first], "words")
+        return None
+
+    def _members(self, names: Iterable[_Name], wanted: frozenset[str]) -> list[_Name]:
+        anything = not wanted or "Entity" in wanted
+        return [n for n in names if anything or self._classes[n.id] & wanted]
+
+    def _says_the_same(self, gloss: str, rest: str, id_: str, wanted: frozenset[str]) -> bool:
+        """Whether what stands in brackets is an abbreviation of the words before, or means the same."""
+        letters = "".join(w[0] for w in _WORD.findall(rest))
+        if gloss.replace("-", "") in (letters, "".join(w[0] for w in words(rest))):
+            return True
+        match = self._exactly(gloss, wanted)
+        return match is not None and match.id == id_
+
+    def _keyed_name(self, id_: str, folded: str) -> str:
+        names = (*self._folded.get(folded, ()), *self._keyed.get(key(folded), ()))
+        return next((n.text for n in names if n.id == id_), id_)
+
+    # ---- nearly ---------------------------------------------------------------------------------------------------
+
+    def _nearly(self, folded: str, wanted: frozenset[str]) -> Match | None:
+        """The likest names out of the blocks of those that share a word.
+
+        Only a misspelt word, one that no name has, may be another one for *same*: words that both occur differ on
+        purpose (hypertelorism, hypotelorism), and so do numbers and Chinese characters.
+        """
+        self._fill_blocks()
+        asked = words(folded)
+        corrected = [self._corrected(word) for word in asked]
+        sorted_ = " ".join(sorted(corrected))
+        found = process.extract(
+            sorted_, self._block(corrected), scorer=fuzz.ratio, score_cutoff=100 * self._maybe, limit=20
+        )
+        misspelt = any(a != b for a, b in zip(asked, corrected, strict=True))
+        best: dict[str, tuple[float, int, str]] = {}
+        as_written = " ".join(sorted(asked))
+        for keyed, _, _ in found:
+            score = round(max(OSA.normalized_similarity(as_written, keyed), fuzz.ratio(as_written, keyed) / 100), 4)
+            if score < self._maybe:
+                continue
+            members = self._members(self._keyed[keyed], wanted)
+            if members and misspelt and keyed == sorted_ and score >= self._same:
+                return _choose(members, "spelling", score)
+            for name in members:
+                best[name.id] = max(best.get(name.id, (0.0, 0, "")), (score, -name.rank, name.text))
+        ranked = sorted(best.items(), key=lambda item: (-item[1][0], -item[1][1], item[0]))[:_MAX_MAYBE]
+        if not ranked:
+            return None
+        return Match("", "alike", ranked[0][1][0], tuple((id_, text, s) for id_, (s, _, text) in ranked))
+
+    def _fill_blocks(self) -> None:
+        for sorted_ in self._unblocked:
+            for part in set(_parts(sorted_.split())):
+                if part not in self._blocks:
+                    self._blocks[part] = []
+                    self._by_initial.setdefault(part[0], []).append(part)
+                self._blocks[part].append(sorted_)
+        self._unblocked.clear()
+
+    def _corrected(self, word: str) -> str:
+        """The one word of names that is nearest to an unknown one; itself if it is known, or nothing is near."""
+        if word in self._blocks or len(word) < _SHORT or not (word.isalpha() and word.isascii()):
+            return word
+        wrong = 1 if len(word) < _LONG else 2
+        near = process.extract(
+            word, self._by_initial.get(word[0], ()), scorer=OSA.distance, score_cutoff=wrong, limit=2
+        )
+        if not near or (len(near) > 1 and near[0][1] == near[1][1]) or _opposed(word, near[0][0]):
+            return word
+        return str(near[0][0])
+
+    def _block(self, asked: Iterable[str]) -> list[str]:
+        """Keys of names with one of these words, those of the rarest words first; no more than `_MAX_BLOCK`."""
+        known = sorted({p for p in _parts(asked) if p in self._blocks}, key=lambda p: (len(self._blocks[p]), p))
+        block: dict[str, None] = {}
+        for part in known:
+            block |= dict.fromkeys(self._blocks[part][: _MAX_BLOCK - len(block)])
+        return list(block)
+
+
+def _opposed(one: str, other: str) -> bool:
+    return any(a.startswith(p) and b.startswith(q) for p, q in _OPPOSED for a, b in ((one, other), (other, one)))
+
+
+def _parts(asked: Iterable[str]) -> list[str]:
+    """Words, those in Chinese as their characters."""
+    return [part for word in asked for part in (word if _CJK.search(word) else (word,))]
+
+
+def _choose(names: list[_Name], how: str, score: float = 1.0) -> Match:
+    ids = sorted({n.id for n in names})
+    if len({id_.partition(":")[0] for id_ in ids}) == len(ids):
+        return Match(ids[0], how, score)
+    text = {n.id: n.text for n in reversed(names)}
+    return Match("", "ambiguous", score, tuple((id_, text[id_], score) for id_ in ids[:_MAX_MAYBE]))
