@@ -211,11 +211,11 @@ class NameIndex:
         """
         self._fill_blocks()
         asked = words(folded)
-        corrected = [self._corrected(word) for word in asked]
+        near = {word: self._near(word) for word in asked}
+        corrected = [_corrected(word, near[word]) for word in asked]
         sorted_ = " ".join(sorted(corrected))
-        found = process.extract(
-            sorted_, self._block(corrected), scorer=fuzz.ratio, score_cutoff=100 * self._maybe, limit=20
-        )
+        block = self._block([*corrected, *(other for others in near.values() for other, _ in others)])
+        found = process.extract(sorted_, block, scorer=fuzz.ratio, score_cutoff=100 * self._maybe, limit=20)
         misspelt = any(a != b for a, b in zip(asked, corrected, strict=True))
         best: dict[str, tuple[float, int, str]] = {}
         as_written = " ".join(sorted(asked))
@@ -242,17 +242,16 @@ class NameIndex:
                 self._blocks[part].append(sorted_)
         self._unblocked.clear()
 
-    def _corrected(self, word: str) -> str:
-        """The one word of names that is nearest to an unknown one; itself if it is known, or nothing is near."""
+    def _near(self, word: str) -> list[tuple[str, float]]:
+        """Words of names a slip or two away from an unknown one, with the number of slips, the nearest first."""
         if word in self._blocks or len(word) < _SHORT or not (word.isalpha() and word.isascii()):
-            return word
-        wrong = 1 if len(word) < _LONG else 2
-        near = process.extract(
-            word, self._by_initial.get(word[0], ()), scorer=OSA.distance, score_cutoff=wrong, limit=2
-        )
-        if not near or (len(near) > 1 and near[0][1] == near[1][1]) or _opposed(word, near[0][0]):
-            return word
-        return str(near[0][0])
+            return []
+        slips = 1 if len(word) < _LONG else 2
+        like = self._by_initial.get(word[0], ())
+        return [
+            (near, distance)
+            for near, distance, _ in process.extract(word, like, scorer=OSA.distance, score_cutoff=slips, limit=5)
+        ]
 
     def _block(self, asked: Iterable[str]) -> list[str]:
         """Keys of names with one of these words, those of the rarest words first; no more than `_MAX_BLOCK`."""
@@ -261,6 +260,13 @@ class NameIndex:
         for part in known:
             block |= dict.fromkeys(self._blocks[part][: _MAX_BLOCK - len(block)])
         return list(block)
+
+
+def _corrected(word: str, near: list[tuple[str, float]]) -> str:
+    """The one word that is nearest; the word itself if none, or more than one, or its opposite is."""
+    if not near or (len(near) > 1 and near[0][1] == near[1][1]) or _opposed(word, near[0][0]):
+        return word
+    return near[0][0]
 
 
 def _opposed(one: str, other: str) -> bool:
