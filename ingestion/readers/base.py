@@ -137,8 +137,21 @@ def _load(module: str, name: str) -> Callable[[], Reader]:
 
 
 READERS: dict[str, Callable[[], Reader]] = {
+    "coco": _load("coco", "CocoReader"),
+    "deepstream": _load("deepstream", "DeepStreamReader"),
+    "frigate": _load("frigate", "FrigateReader"),
+    "graphml": _load("graphml", "GraphMLReader"),
     "hpo": _load("hpo", "HpoReader"),
+    "interactions": _load("interactions", "InteractionsReader"),
+    "items": _load("items", "ItemsReader"),
+    "kgat": _load("kgat", "KgatReader"),
+    "mot": _load("mot", "MotReader"),
+    "onvif": _load("onvif", "OnvifReader"),
+    "openlabel": _load("openlabel", "OpenLabelReader"),
     "phenopackets": _load("phenopackets", "PhenopacketReader"),
+    "recbole_kg": _load("recbole_kg", "RecboleKgReader"),
+    "series": _load("series", "SeriesReader"),
+    "yolo": _load("yolo", "YoloReader"),
 }
 """Readers by name; a module is imported when its reader is first asked for."""
 
