@@ -7,12 +7,11 @@ out for evaluation, and not read. Wang et al., *KGAT*, KDD 2019; https://github.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
-from functools import cached_property
 from pathlib import Path
 
 from ingestion.readers.base import Document, find_documents
+from ingestion.readers.beside import Accompanied
 from ingestion.readers.lines import lines
 from ingestion.readers.retail_tables import Things
 from ingestion.readers.traffic_ids import dataset
@@ -29,20 +28,6 @@ _RELATIONS = "relation_list.txt"
 _SHOWN = 2000
 
 
-class _Graph(Document):
-    """The triples; what they say depends on the list of relations beside them."""
-
-    @property
-    def relations(self) -> Document:
-        return Document(self.id, self.path.with_name(_RELATIONS))
-
-    @cached_property
-    def content(self) -> str:
-        own = Document(self.id, self.path).content
-        named = self.relations
-        return hashlib.sha256((own + named.content).encode()).hexdigest() if named.path.exists() else own
-
-
 class KgatReader:
     """`RELATED_TO` facts with the relation's name as `predicate`, `LINKED_TO` from items to entities, interactions."""
 
@@ -56,14 +41,15 @@ class KgatReader:
         if path is None:
             raise InputError("reader kgat needs a folder with kg_final.txt")
         for document in find_documents(self, path, name):
-            is_graph = document.path.name.lower() == _GRAPH
-            yield _Graph(document.id, document.path) if is_graph else document
+            named = document.path.with_name(_RELATIONS)
+            beside = (named,) if document.path.name.lower() == _GRAPH and named.exists() else ()
+            yield Accompanied(document, beside)
 
     def read(self, document: Document) -> Iterator[Record]:
         """The source, then each line; things are described before they are first spoken of."""
         yield Source(document.id, "document", name=document.path.name, document=document.id)
         name = document.path.name.lower()
-        if isinstance(document, _Graph):
+        if name == _GRAPH:
             yield from _graph(document)
         elif name == _TRAIN:
             yield from _train(document)
@@ -73,10 +59,11 @@ class KgatReader:
             yield Rejected(f"no file of KGAT's: its are {', '.join(KgatReader.extensions)}", "", "", document.id)
 
 
-def _graph(document: _Graph) -> Iterator[Record]:
+def _graph(document: Document) -> Iterator[Record]:
     names: dict[str, str] = {}
-    if document.relations.path.exists():
-        for entry in _entries(document.relations):
+    list_ = Document(document.id, document.path.with_name(_RELATIONS))
+    if list_.path.exists():
+        for entry in _entries(list_):
             if isinstance(entry, Rejected):
                 yield Rejected(
                     f"{_RELATIONS}: {entry.reason}", f"{_RELATIONS}:{entry.place}", entry.record, document.id
