@@ -151,6 +151,8 @@ READERS: dict[str, Callable[[], Reader]] = {
     "phenopackets": _load("phenopackets", "PhenopacketReader"),
     "recbole_kg": _load("recbole_kg", "RecboleKgReader"),
     "series": _load("series", "SeriesReader"),
+    "sumo_net": _load("sumo_net", "SumoNetReader"),
+    "sumo_outputs": _load("sumo_outputs", "SumoOutputsReader"),
     "yolo": _load("yolo", "YoloReader"),
 }
 """Readers by name; a module is imported when its reader is first asked for."""
