@@ -1,0 +1,164 @@
+"""YOLO: one text file a picture, a line `class x y width height [confidence [track]]` a box, in shares of its size."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+from ingestion.readers.base import Document
+from ingestion.readers.beside import Accompanied, read_beside
+from ingestion.readers.checked import Box, integer, parsed_number, text
+from ingestion.readers.detection import (
+    Detection,
+    Medium,
+    Said,
+    Track,
+    curie,
+    detection_records,
+    found_documents,
+    guarded,
+    image_id,
+    key_of,
+    run_of,
+    stem_of,
+)
+from ingestion.readers.lines import lines
+from ingestion.readers.object_classes import ObjectClass
+from kg.errors import InputError
+from kg.model import Record, Rejected, Source
+
+_NAMES_FILES = ("data.yaml", "data.yml", "dataset.yaml", "*.names", "classes.txt")
+_ABOVE = 3
+"""Folders above a label file in which its names may lie (`set/labels/train/a.txt`, `set/data.yaml`)."""
+_WHOLE = re.compile(r"\d+")
+_MAX_LINE = 1 << 16
+
+
+class YoloReader:
+    """Reads labels and results, boxes and polygons; a file's stem is the picture's name.
+
+    Names of classes lie in `data.yaml`, `*.names` or `classes.txt` beside the files or above; without them a class has
+    its number for a name, and is the file's own. Boxes with a confidence cite the run, which its folder is named for;
+    boxes without cite the document.
+    """
+
+    name = "yolo"
+    version = "1"
+    extensions: tuple[str, ...] = (".txt",)
+    example = "evigraph ingest yolo runs/detect/exp"
+
+    def documents(self, path: Path | None = None, name: str | None = None) -> Iterator[Document]:
+        """One document for each label file; see `Reader.documents`."""
+        beside: dict[Path, tuple[Path, ...]] = {}
+        for document in found_documents(self, path, name):
+            folder = document.path.parent
+            if document.path.name == "classes.txt":
+                continue
+            if folder not in beside:
+                beside[folder] = _names_file(folder)
+            yield Accompanied(document, beside[folder])
+
+    def read(self, document: Document) -> Iterator[Record]:
+        """Each line's detection."""
+        names: dict[int, str] = {}
+        for path in document.beside if isinstance(document, Accompanied) else ():
+            try:
+                names = _names(path)
+            except InputError as error:
+                yield Rejected(error.reason, path.name, "", document.id)
+        labels = _Labels(document, names)
+        for line in lines(document, _MAX_LINE):
+            if isinstance(line, Rejected):
+                yield line
+                continue
+            number, content = line
+            if content.strip() and not content.lstrip().startswith("#"):
+                yield from guarded(
+                    lambda n=number, c=content: labels.detection(n, c.split()),  # type: ignore[misc]
+                    document.id,
+                    f"L{number}",
+                    content,
+                )
+
+
+def _names_file(folder: Path) -> tuple[Path, ...]:
+    for place in (folder, *folder.parents[:_ABOVE]):
+        for pattern in _NAMES_FILES:
+            for candidate in sorted(place.glob(pattern)):
+                if candidate.is_file():
+                    return (candidate,)
+    return ()
+
+
+def _names(path: Path) -> dict[int, str]:
+    """Class number → name.
+
+    Raises:
+        InputError: the file can't be read, or lists no names.
+    """
+    content = read_beside(path)
+    try:
+        if path.suffix not in (".yaml", ".yml"):
+            return {i: line.strip() for i, line in enumerate(content.splitlines()) if line.strip()}
+        stated = yaml.load(content, Loader=yaml.CSafeLoader)
+        names = stated.get("names") if isinstance(stated, dict) else None
+        if isinstance(names, list):
+            names = dict(enumerate(names))
+        if not isinstance(names, dict) or not names:
+            raise ValueError("names: neither a list nor a mapping of classes")
+        return {integer(key, "names"): text(name, f"names[{key}]") for key, name in names.items()}
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise InputError(f"no names of classes: {' '.join(str(error).split())}", path.name) from error
+
+
+class _Labels:
+    """The detections of one file."""
+
+    def __init__(self, document: Document, names: dict[int, str]) -> None:
+        self._id = document.id
+        self._names = names
+        self._said = Said()
+        self._medium = Medium(image_id(document.id, stem_of(key_of(document.id))), stem_of(document.path.name))
+        self._run = Source(run_of(document.id), "model", document=document.id)
+        self._table = Source(document.id, "document", name=document.path.name, document=document.id)
+
+    def detection(self, line: int, cells: list[str]) -> Iterator[Record]:
+        """Of one line."""
+        values = [parsed_number(cell, f"column {i}") for i, cell in enumerate(cells, 1)]
+        class_ = integer(values[0], "class", 0, 1_000_000)
+        rest = values[1:]
+        confidence, track = None, None
+        if len(rest) == 6 and _WHOLE.fullmatch(cells[6]):
+            track = Track(curie("track", self._run.id, cells[6]), cells[6], self._medium)
+            rest = rest[:5]
+        if len(rest) == 5:
+            confidence = parsed_number(cells[5], "confidence", 0.0, 1.0)
+        if len(rest) in (4, 5):
+            box, name = Box.around(*rest[:4]), "box"
+            for share, side in zip(rest[:4], ("x", "y", "width", "height"), strict=True):
+                if not 0.0 <= share <= 1.001:
+                    raise ValueError(f"{side}: {share:g} is no share of the picture (0…1)")
+        elif len(rest) >= 6 and len(rest) % 2 == 0:
+            box, name = Box(min(rest[::2]), min(rest[1::2]), max(rest[::2]), max(rest[1::2])), "polygon"
+        else:
+            raise ValueError(f"{len(cells)} columns; wanted are class, x, y, width, height and maybe a confidence")
+        detection = Detection(
+            curie("detection", self._id, str(line)),
+            self._medium,
+            self._names[class_] if class_ in self._names else self._unnamed(class_),
+            1.0 if confidence is None else confidence,
+            shares=box,
+            track=track,
+            box_name=name,
+        )
+        source = self._table if confidence is None else self._run
+        yield from detection_records(detection, source, f"L{line}", self._said)
+
+    def _unnamed(self, class_: int) -> ObjectClass:
+        if self._names:
+            raise ValueError(f"class: {class_} is not among the {len(self._names)} names")
+        folder = key_of(self._id).partition("/")[0]
+        return ObjectClass(curie("object", folder, f"class{class_}"), f"class{class_}")
