@@ -184,7 +184,9 @@ class SourceAnswer(BaseModel):
     model: str | None
     version: str | None
     url: str | None
-    reliability: float | None
+    reliability: float | None = Field(description="What its claims are weighed by.")
+    trust: float | None = Field(description="The reliability it was given instead of its own, if it was.")
+    quarantined: bool | None = Field(description="Whether what it says is kept, but does not count.")
 
 
 class SourcesAnswer(BaseModel):

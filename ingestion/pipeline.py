@@ -3,6 +3,8 @@
 A worker thread reads, resolves and prepares batches while the database writes; between them lies a queue of a few
 batches, so memory stays bounded. The ledger says how many records of a document are committed. Readers give the same
 records in the same order each time, so a run that was killed skips those and ends with the graph of one that never was.
+
+A document that has changed is loaded over what it said before; at its end, what it does not say any more is taken back.
 """
 
 from __future__ import annotations
@@ -12,13 +14,16 @@ import gc
 import sys
 import threading
 import time
+import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from ingestion.dead_letters import MAX_RECORD, DeadLetter, DeadLetterFile
 from ingestion.readers.base import Document, Reader, unreadable
 from ingestion.resolve import VocabularyResolver
+from kg.changes import Unsaid
 from kg.errors import ConflictError, InputError, StoreUnavailableError
 from kg.model import Claim, Entity, Record, Source
 from kg.store import Batch, GraphStore, LedgerEntry, PreparedBatch
@@ -27,6 +32,8 @@ BATCH_SIZE = 10_000
 """Records in one transaction."""
 
 _QUEUED_BATCHES = 2
+_MOST_COMPARED = 1_000_000
+"""Records of a changed document that are kept in memory to be compared; what a longer one said is retracted first."""
 _COLLECT_EVERY = 200_000
 """Objects made between two garbage collections: batches are many small objects without cycles, and Python's own 700
 make the collector take a third of the time."""
@@ -51,13 +58,15 @@ class IngestionReport:
     Attributes:
         loaded: documents read to their end.
         skipped: documents that were there already, unchanged.
-        changed: documents that had changed: what they said before was retracted first.
+        changed: documents that had changed since they were loaded.
+        retracted: entities and facts that they do not say any more, or say otherwise.
         failed_documents: documents that could not be read, or not to their end.
         records: records read, those skipped on a resume left out.
         entities: entities created or changed.
         facts: facts created or changed.
         rejected: records refused.
         version: the graph's version afterwards.
+        run: id of this run in the ledger.
     """
 
     reader: str
@@ -65,6 +74,7 @@ class IngestionReport:
     loaded: int = 0
     skipped: int = 0
     changed: int = 0
+    retracted: int = 0
     failed_documents: int = 0
     records: int = 0
     claims: int = 0
@@ -74,6 +84,7 @@ class IngestionReport:
     version: int = 0
     seconds: float = 0.0
     cancelled: bool = False
+    run: str = ""
 
     @property
     def rate(self) -> float:
@@ -88,10 +99,17 @@ class IngestionReport:
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """A document to be read, but for the records that are committed already."""
+    """A document to be read, but for the records that are committed already.
+
+    Attributes:
+        stale: the graph holds what an earlier content of it said.
+        known: its entry in the ledger.
+    """
 
     document: Document
     skip: int
+    stale: bool = False
+    known: LedgerEntry | None = None
 
 
 @dataclass(slots=True)
@@ -103,6 +121,8 @@ class _Chunk:
     claims: list[Claim] = field(default_factory=list)
     rejected: list[DeadLetter] = field(default_factory=list)
     ledger: dict[str, LedgerEntry] = field(default_factory=dict)
+    follows: dict[str, LedgerEntry | None] = field(default_factory=dict)
+    finished: list[tuple[LedgerEntry, Unsaid]] = field(default_factory=list)
     records: int = 0
     failed_documents: int = 0
     document: str = ""
@@ -123,14 +143,15 @@ class _Chunk:
                 DeadLetter(document.id, str(document.path), document.content, number, place, record.reason, text)
             )
 
-    def enter(self, document: Document, entry: LedgerEntry) -> None:
-        """Notes how far the document is with this chunk."""
-        self.document = document.id
-        self.ledger[document.id] = entry
+    def enter(self, entry: LedgerEntry, before: LedgerEntry | None) -> None:
+        """Notes how far a document is with this chunk, and how far it was before."""
+        self.document = entry.document
+        self.ledger[entry.document] = entry
+        self.follows.setdefault(entry.document, before)
 
     @property
     def batch(self) -> Batch:
-        return Batch(self.sources, self.entities, self.claims, list(self.ledger.values()))
+        return Batch(self.sources, self.entities, self.claims, list(self.ledger.values()), self.follows)
 
 
 async def ingest(
@@ -158,29 +179,32 @@ async def ingest(
 
     Raises:
         InputError: nothing to read, or a vocabulary that the records need is not loaded.
-        ConflictError: the graph holds another document under the same id.
+        ConflictError: the graph holds another document under the same id, or somebody else changes one meanwhile.
         StoreUnavailableError: the database went away; the same call goes on where it stopped.
     """
     started = time.perf_counter()
-    report = IngestionReport(reader.name, dead_letters)
+    report = IngestionReport(reader.name, dead_letters, run=uuid.uuid4().hex)
     letters = DeadLetterFile(dead_letters)
     letters.load()
     ledger = await store.ledger()
     tasks = await asyncio.to_thread(_plan, reader, path, name, ledger, report, letters)
-    for task in tasks:
-        known = ledger.get(task.document.id)
-        if known is not None and not _is_same(known, task.document, reader):
+    for at, task in enumerate(tasks):
+        if task.stale and ledger[task.document.id].records > _MOST_COMPARED:
             await store.retract(task.document.id)
-            report.changed += 1
-    resolver = VocabularyResolver(store.ontology)
-    await resolver.learn(store)
+            tasks[at] = _Task(task.document, 0)
+    resolver = VocabularyResolver(store.ontology, mentions=getattr(reader, "mentions", False))
+    await resolver.learn(store, [task.document.id for task in tasks if task.stale])
     total = sum(task.document.size for task in tasks)
-    worker = _Worker(reader, resolver, tasks, batch_size)
+    worker = _Worker(reader, resolver, tasks, batch_size, report.run)
     try:
         async for chunk, batch in worker.chunks():
             letters.append(chunk.rejected)
             written = await store.write(batch)
             _count(report, chunk, written.entities, written.facts)
+            for entry, unsaid in chunk.finished:
+                taken = await store.finish(entry, unsaid)
+                report.loaded += 1
+                report.retracted += taken.facts + taken.entities
             if progress is not None:
                 progress(Progress(chunk.document, report.records, chunk.bytes_read, total))
             if cancel is not None and cancel.is_set():
@@ -231,14 +255,15 @@ def _plan(
             if known.complete:
                 report.skipped += 1
             else:
-                tasks.append(_Task(document, known.records))
+                tasks.append(_Task(document, known.records, known.stale, known))
         elif known.content != document.content and known.path != document.location:
             raise ConflictError(
                 f"{document.id} was loaded from {known.path}, and {document.location} has other content; "
                 f"give this one another name (--name), or retract {document.id} first"
             )
         else:
-            tasks.append(_Task(document, 0))
+            tasks.append(_Task(document, 0, stale=True, known=known))
+            report.changed += 1
     return tasks
 
 
@@ -256,11 +281,14 @@ _Prepared = tuple[_Chunk, PreparedBatch]
 class _Worker:
     """Reads and resolves in a thread of its own, and hands over chunks through a bounded queue."""
 
-    def __init__(self, reader: Reader, resolver: VocabularyResolver, tasks: list[_Task], batch_size: int) -> None:
+    def __init__(
+        self, reader: Reader, resolver: VocabularyResolver, tasks: list[_Task], batch_size: int, run: str
+    ) -> None:
         self._reader = reader
         self._resolver = resolver
         self._tasks = tasks
         self._batch_size = batch_size
+        self._run_id = run
         self._switch_before = sys.getswitchinterval()
         self._collect_before = gc.get_threshold()
         self._stopped = threading.Event()
@@ -317,6 +345,8 @@ class _Worker:
             self._resolver.start_document()
             records = self._reader.read(document)
             number = 0
+            latest = task.known
+            unsaid = Unsaid(document.id) if task.stale else None
             failure: InputError | None = None
             while True:
                 try:
@@ -330,13 +360,16 @@ class _Worker:
                 if record is None:
                     break
                 number += 1
-                resolved = self._resolver.resolve(record)
-                if number <= task.skip:
-                    continue
-                chunk.add(resolved, document, number)
+                for resolved in self._resolver.resolve_all(record):
+                    if unsaid is not None:
+                        unsaid.say(resolved)
+                    if number > task.skip:
+                        chunk.add(resolved, document, number)
                 if chunk.records >= self._batch_size:
                     chunk.bytes_read = bytes_before + min(document.bytes_read, document.size)
-                    chunk.enter(document, self._entry(document, number, complete=False))
+                    entry = self._entry(task, number, complete=False)
+                    chunk.enter(entry, latest)
+                    latest = entry
                     yield chunk
                     chunk = _Chunk()
             if failure is not None:
@@ -345,13 +378,26 @@ class _Worker:
             bytes_before += document.size
             chunk.bytes_read = bytes_before
             committed = max(number, task.skip)
-            chunk.enter(document, self._entry(document, committed, complete=failure is None))
+            complete = failure is None
+            chunk.enter(self._entry(task, committed, complete=complete and unsaid is None), latest)
+            if complete and unsaid is not None:
+                chunk.finished.append((self._entry(_Task(document, 0), committed, complete=True), unsaid))
             if len(chunk.ledger) >= self._batch_size:
                 yield chunk
                 chunk = _Chunk()
         if chunk.ledger:
             yield chunk
 
-    def _entry(self, document: Document, records: int, *, complete: bool) -> LedgerEntry:
-        reader = f"{self._reader.name}@{self._reader.version}"
-        return LedgerEntry(document.id, document.location, document.content, reader, records, complete)
+    def _entry(self, task: _Task, records: int, *, complete: bool) -> LedgerEntry:
+        document = task.document
+        return LedgerEntry(
+            document=document.id,
+            path=document.location,
+            content=document.content,
+            reader=f"{self._reader.name}@{self._reader.version}",
+            records=records,
+            complete=complete,
+            stale=task.stale,
+            run=self._run_id,
+            at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        )

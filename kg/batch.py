@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from kg.errors import OntologyError
@@ -24,6 +24,9 @@ class LedgerEntry:
         reader: name and version, e.g. `hpo@1`.
         records: how many of its records are committed.
         complete: all of them are.
+        stale: the graph may still hold what an earlier content of the document said.
+        run: which run of the ingestion wrote it last.
+        at: when, ISO 8601, UTC.
     """
 
     document: str
@@ -32,16 +35,34 @@ class LedgerEntry:
     reader: str
     records: int
     complete: bool
+    stale: bool = False
+    run: str = ""
+    at: str = ""
+
+    def same_state(self, other: LedgerEntry | None) -> bool:
+        """Whether another entry says that just as much of the same is loaded."""
+        return other is not None and (self.content, self.reader, self.records, self.complete) == (
+            other.content,
+            other.reader,
+            other.records,
+            other.complete,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one transaction writes."""
+    """What one transaction writes.
+
+    Attributes:
+        follows: the ledger's entries as they have to be before, None for a document that was not loaded yet; a document
+            that somebody else changes meanwhile is a conflict.
+    """
 
     sources: Sequence[Source] = ()
     entities: Sequence[Entity] = ()
     claims: Sequence[Claim] = ()
     ledger: Sequence[LedgerEntry] = ()
+    follows: Mapping[str, LedgerEntry | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

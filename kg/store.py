@@ -14,18 +14,20 @@ from neo4j import AsyncTransaction
 
 from kg.batch import Batch, LedgerEntry, PreparedBatch
 from kg.bolt import READ_TIMEOUT_S, Bolt
+from kg.changes import Unsaid
 from kg.dialect import ArcadeDialect, Dialect, Neo4jDialect
 from kg.digest import Digest
 from kg.embedded import USER, EmbeddedServer
 from kg.errors import ConfigurationError
 from kg.ontology import Ontology
+from kg.retract import Retraction, Retractor
 from kg.search import search
-from kg.write import Fact, Known, Retraction, Writer, WriteReport
+from kg.write import Fact, Known, WriteReport
 
 __all__ = ["Batch", "GraphStore", "LedgerEntry", "PreparedBatch", "Retraction", "WriteReport", "open_store"]
 
 T = TypeVar("T")
-_SOURCE_FIELDS = ("id", "kind", "name", "model", "version", "url", "reliability")
+_SOURCE_FIELDS = ("id", "kind", "name", "model", "version", "url", "reliability", "trust", "quarantined")
 
 
 async def open_store(
@@ -127,12 +129,35 @@ class GraphStore:
         """
         return await self._transact(lambda writer: writer.retract(id_))
 
-    async def _transact(self, work: Callable[[Writer], Awaitable[T]]) -> T:
-        writer: Writer | None = None
+    async def finish(self, entry: LedgerEntry, unsaid: Unsaid) -> Retraction:
+        """Ends the loading of a document that has changed: takes back what it does not say any more; see `Unsaid`.
+
+        Raises:
+            StoreUnavailableError: the database stayed away.
+        """
+        return await self._transact(lambda writer: writer.finish(entry, unsaid))
+
+    async def trust(self, source: str, level: float | None = None, *, quarantined: bool = False) -> Retraction:
+        """Says how far a source is trusted, and weighs all that it says anew; without arguments as far as it says.
+
+        Args:
+            source: its id.
+            level: reliability in 0…1, instead of its own.
+            quarantined: what it says is kept, but does not count.
+
+        Raises:
+            NotFoundError: there is no such source.
+            InputError: the level is outside 0…1.
+            StoreUnavailableError: the database stayed away.
+        """
+        return await self._transact(lambda writer: writer.trust(source, level, quarantined=quarantined))
+
+    async def _transact(self, work: Callable[[Retractor], Awaitable[T]]) -> T:
+        writer: Retractor | None = None
 
         async def attempt(transaction: AsyncTransaction) -> T:
             nonlocal writer
-            writer = Writer(transaction, self.ontology, self._known)
+            writer = Retractor(transaction, self.ontology, self._known)
             return await work(writer)
 
         async with self._writing:
@@ -162,7 +187,8 @@ class GraphStore:
         names = LedgerEntry.__dataclass_fields__
         columns = ", ".join(f"l.{name} AS {name}" for name in names)
         rows = await self._bolt.rows(f"MATCH (l:LedgerEntry) RETURN {columns} ORDER BY document")
-        return {row["document"]: LedgerEntry(**row) for row in rows}
+        known = ({name: value for name, value in row.items() if value is not None} for row in rows)
+        return {row["document"]: LedgerEntry(**row) for row in known}
 
     async def counts(self) -> dict[str, Any]:
         """How many `entities` by label, `facts` by relation, `sources` and `documents`; and the version."""

@@ -1,4 +1,4 @@
-"""Writing claims into the graph, and taking a source's claims out again: the work inside one transaction.
+"""Writing claims into the graph: the work inside one transaction.
 
 Every writing transaction first raises the graph's version. That node is thereby locked until the commit, so writers
 take turns, in one process or in several, and what a transaction reads it may rely on.
@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 
 from neo4j import AsyncTransaction
 
-from kg.batch import PreparedBatch, PreparedEntity, PreparedFact
-from kg.errors import NotFoundError, OntologyError
+from kg.batch import Batch, LedgerEntry, PreparedBatch, PreparedEntity, PreparedFact
+from kg.changes import Change, Reweigh
+from kg.errors import ConflictError, OntologyError
 from kg.merge import Descriptions, FactClaims, SourceDescriptions, belief_of
 from kg.model import Source
 from kg.ontology import Ontology
@@ -27,22 +28,11 @@ Fact = tuple[str, str, str]
 _CHUNK = 10_000
 _MOST_KNOWN_ENTITIES = 2_000_000
 _MOST_KNOWN_FACTS = 1_000_000
-_REMEMBERED_REMOVALS = 1_000
-"""Versions for which removals are kept; a snapshot that is older is built anew."""
 
 
 @dataclass(frozen=True, slots=True)
 class WriteReport:
     """The graph's version after a write, and how many entities and facts are new or changed."""
-
-    version: int
-    entities: int
-    facts: int
-
-
-@dataclass(frozen=True, slots=True)
-class Retraction:
-    """The graph's version after a retraction, and how many entities and facts went or changed."""
 
     version: int
     entities: int
@@ -101,15 +91,15 @@ class Writer:
         self._versioned: set[str] = set()
         self._changed_subjects: set[str] = set()
 
-    # ---- the two transactions -----------------------------------------------------------------------------------
-
     async def write(self, prepared: PreparedBatch) -> WriteReport:
         """Writes a batch.
 
         Raises:
             OntologyError: it cites a source that nobody described.
+            ConflictError: somebody else changed one of its documents meanwhile.
         """
         await self._begin()
+        await self._check_ledger(prepared.batch)
         await self._write_sources(prepared.batch.sources)
         await self._load_reliabilities(set(prepared.cited))
         ends = {i for pairs in prepared.facts.values() for pair in pairs for i in pair}
@@ -118,43 +108,8 @@ class Writer:
         for relation, facts in prepared.facts.items():
             changed += await self._write_facts(relation, facts)
         await self._touch(self._changed_subjects)
-        if prepared.batch.ledger:
-            rows = [asdict(entry) for entry in prepared.batch.ledger]
-            await self._run("UNWIND $rows AS r MERGE (l:LedgerEntry {document: r.document}) SET l = r", rows=rows)
+        await self._write_ledger(prepared.batch.ledger)
         return WriteReport(self._version, entities, changed)
-
-    async def retract(self, source: str) -> Retraction:
-        """Takes out what only this source (or document) says, and lowers the belief of the rest.
-
-        The ledger entries of documents that quote or describe the source are reset, so that loading them again brings
-        it back.
-
-        Raises:
-            NotFoundError: neither a source nor a document of this id is in the graph.
-        """
-        await self._begin()
-        known = await self._rows(
-            "OPTIONAL MATCH (s:Source {id: $id}) OPTIONAL MATCH (l:LedgerEntry {document: $id}) "
-            "RETURN s.documents AS described_in, l IS NOT NULL AS document",
-            id=source,
-        )
-        if not known or (known[0]["described_in"] is None and not known[0]["document"]):
-            raise NotFoundError(f"no source or document {source!r}")
-        orphans = await self._drop_source(source)
-        facts, documents = await self._rewrite_facts({source}, without=source)
-        entities, described_in = await self._rewrite_entities({source}, without=source)
-        for id_ in orphans:
-            await self._run("MATCH (s:Source {id: $id}) DELETE s", id=id_)
-        self._gone_sources = orphans
-        await self._run("MATCH (l:LedgerEntry {document: $id}) DELETE l", id=source)
-        await self._run(
-            "UNWIND $ids AS id MATCH (l:LedgerEntry {document: id}) SET l.records = 0, l.complete = false",
-            ids=sorted({*documents, *described_in, *(known[0]["described_in"] or ())}),
-        )
-        forgotten = max(0, self._version - _REMEMBERED_REMOVALS)
-        await self._run("MATCH (r:Removal) WHERE r.version <= $forgotten DELETE r", forgotten=forgotten)
-        await self._run("MATCH (g:GraphState {id: 'graph'}) SET g.forgotten = $forgotten", forgotten=forgotten)
-        return Retraction(self._version, entities, facts)
 
     def commit(self) -> None:
         """Takes over what the transaction learned; to be called once it is committed."""
@@ -183,37 +138,75 @@ class Writer:
         self._version = int(rows[0]["version"])
         self._known.valid_at(self._version - 1)
 
+    async def _check_ledger(self, batch: Batch) -> None:
+        written = {entry.document: entry for entry in batch.ledger}
+        found = await self.ledger(sorted(batch.follows))
+        for document, before in batch.follows.items():
+            now = found.get(document)
+            # a transaction is tried again also where it was committed and only the answer was lost
+            if now is not None and written[document].same_state(now):
+                continue
+            if (now is None) != (before is None) or (before is not None and not before.same_state(now)):
+                raise ConflictError(f"{document} was changed by somebody else while it was loaded; load it again")
+
+    async def ledger(self, documents: list[str]) -> dict[str, LedgerEntry]:
+        """Entries of these documents, as far as there are any."""
+        query = "UNWIND $ids AS id MATCH (l:LedgerEntry {document: id}) RETURN properties(l) AS entry"
+        entries = [LedgerEntry(**row["entry"]) for row in await self._rows(query, ids=documents)]
+        return {entry.document: entry for entry in entries}
+
+    async def _write_ledger(self, entries: Iterable[LedgerEntry]) -> None:
+        if rows := [asdict(entry) for entry in entries]:
+            await self._run("UNWIND $rows AS r MERGE (l:LedgerEntry {document: r.document}) SET l = r", rows=rows)
+
     async def _write_sources(self, sources: Iterable[Source]) -> None:
         described: dict[str, SourceDescriptions] = defaultdict(lambda: SourceDescriptions(set()))
         for source in sources:
             described[source.id].add(source)
-        found = await self._rows(
-            "UNWIND $ids AS id MATCH (s:Source {id: id}) "
-            "RETURN s.id AS id, s.reliability AS reliability, s.documents AS documents, s.descriptions AS descriptions",
-            ids=sorted(described),
-        )
-        before = {row["id"]: row for row in found}
+        before = {row["id"]: row for row in await self._rows(READ_SOURCES, ids=sorted(described))}
         new: Rows = []
         changed: Rows = []
-        reweighed = set()
         for id_, descriptions in sorted(described.items()):
-            if (old := before.get(id_)) is not None:
-                known = SourceDescriptions.from_properties(old)
-                if descriptions.entries <= known.entries:
-                    continue
-                descriptions.entries |= known.entries
-            properties = {"id": id_} | descriptions.properties(self._ontology)
-            (new if old is None else changed).append(properties)
-            self._reliabilities[id_] = properties["reliability"]
-            if old is not None and old["reliability"] != properties["reliability"]:
-                reweighed.add(id_)
+            if (old := before.get(id_)) is None:
+                properties = {"id": id_} | descriptions.properties(self._ontology)
+                new.append(properties)
+                self._reliabilities[id_] = properties["reliability"]
+                continue
+            known = SourceDescriptions.from_properties(old)
+            if not descriptions.entries <= known.entries:
+                changed.append(old | {"said": SourceDescriptions(known.entries | descriptions.entries)})
         if new:
             await self._run("UNWIND $rows AS r CREATE (s:Source) SET s = r", rows=new)
-        if changed:
-            await self._run("UNWIND $rows AS r MATCH (s:Source {id: r.id}) SET s = r", rows=changed)
-        if reweighed:
-            await self._rewrite_facts(reweighed)
-            await self._rewrite_entities(reweighed)
+        await self._update_sources(changed)
+
+    async def _update_sources(self, rows: Rows) -> tuple[int, int]:
+        """Sets what sources are, and weighs anew what they say.
+
+        Args:
+            rows: of `READ_SOURCES`, with their new descriptions as `said`.
+
+        Returns:
+            How many facts and entities were weighed anew.
+        """
+        if not rows:
+            return 0, 0
+        nodes = []
+        reweighed = set()
+        for row in rows:
+            said: SourceDescriptions = row["said"]
+            kept = {name: row[name] for name in ("trust", "quarantined") if row[name] is not None}
+            node = {"id": row["id"]} | said.properties(self._ontology) | kept
+            node["reliability"] = 0.0 if kept.get("quarantined") else kept.get("trust", node["reliability"])
+            nodes.append(node)
+            self._reliabilities[row["id"]] = node["reliability"]
+            if node["reliability"] != row["reliability"]:
+                reweighed.add(row["id"])
+        await self._run("UNWIND $rows AS r MATCH (s:Source {id: r.id}) SET s = r", rows=nodes)
+        if not reweighed:
+            return 0, 0
+        facts, _ = await self._rewrite_facts(Reweigh(reweighed))
+        entities, _ = await self._rewrite_entities(Reweigh(reweighed))
+        return facts, entities
 
     async def _load_reliabilities(self, sources: set[str]) -> None:
         wanted = sources - self._reliabilities.keys() - self._known.reliabilities.keys()
@@ -290,7 +283,6 @@ class Writer:
 
     async def _write_facts(self, relation: str, facts: Mapping[tuple[str, str], PreparedFact]) -> int:
         type_ = self._ontology.relation(relation).name
-        different: Rows = []
         new: Rows = []
         perhaps_new: Rows = []
         for pair, fact in facts.items():
@@ -298,24 +290,27 @@ class Writer:
             (new if self._is_new(relation, pair) else perhaps_new).append(fact.row)
         for rows in _chunks(new):
             await self._run(_CREATE_FACTS.format(type=type_), rows=rows)
-        created = len(new)
+        touched = [row["s"] for row in new]
+        different: Rows = []
         for rows in _chunks(perhaps_new):
-            result = await self._tx.run(_MERGE_FACTS.format(type=type_), rows=rows)
-            different += await result.data()
-            created += (await result.consume()).counters.relationships_created
-        await self._load_reliabilities({source for row in different for source in row["sources"]})
-        merged = []
+            for row in await self._rows(_MERGE_FACTS.format(type=type_), rows=rows):
+                if row["before"] is None:
+                    touched.append(row["subject"])
+                else:
+                    different.append(row)
+        await self._load_reliabilities({source for row in different for source in row["before"]["sources"]})
+        merged: Rows = []
         for row in different:
             pair = row["subject"], row["object"]
-            before = FactClaims.from_properties(row)
+            before = FactClaims.from_properties(row["before"])
             claims = before.merged(facts[pair].claims)
             if claims.claims != before.claims:
                 merged.append(self._fact_row(pair, claims))
         if merged:
             await self._run(_SET_FACTS.format(type=type_), rows=merged)
-        if created or merged:
-            self._changed_subjects.update(subject for subject, _ in facts)
-        return created + len(merged)
+            touched += [row["s"] for row in merged]
+        self._changed_subjects.update(touched)
+        return len(touched)
 
     def _is_new(self, relation: str, pair: tuple[str, str]) -> bool:
         """Whether a fact is certainly not in the graph; notes that it is from now on."""
@@ -344,54 +339,27 @@ class Writer:
 
     # ---- rewriting what a source supports ---------------------------------------------------------------------------
 
-    async def _drop_source(self, source: str) -> list[str]:
-        """Sources that nothing describes once this source, or document, is gone."""
-        orphans = {source}
-        changed: Rows = []
-        rows = await self._rows(
-            "MATCH (s:Source) WHERE $id IN s.documents "
-            "RETURN s.id AS id, s.documents AS documents, s.descriptions AS descriptions, s.reliability AS reliability",
-            id=source,
-        )
-        reweighed = set()
-        for row in rows:
-            rest = SourceDescriptions.from_properties(row).without(source)
-            if not rest.entries:
-                orphans.add(row["id"])
-                continue
-            properties = {"id": row["id"]} | rest.properties(self._ontology)
-            changed.append(properties)
-            self._reliabilities[row["id"]] = properties["reliability"]
-            if properties["reliability"] != row["reliability"]:
-                reweighed.add(row["id"])
-        if changed:
-            await self._run("UNWIND $rows AS r MATCH (s:Source {id: r.id}) SET s = r", rows=changed)
-        if reweighed:
-            await self._rewrite_facts(reweighed)
-            await self._rewrite_entities(reweighed)
-        return sorted(orphans)
-
-    async def _rewrite_facts(self, sources: set[str], without: str = "") -> tuple[int, set[str]]:
-        """Weighs the facts of these sources anew, or takes one source's claims out of them.
+    async def _rewrite_facts(self, change: Change) -> tuple[int, set[str]]:
+        """Applies a change to all facts that it concerns.
 
         Returns:
-            How many facts changed or went, and the documents in which the source was quoted.
+            How many facts changed or went, and the documents of the claims that went.
         """
         total = 0
         documents: set[str] = set()
         for relation in sorted(self._ontology.relations):
-            rows = await self._rows(_FACTS_OF_SOURCES.format(type=relation), ids=sorted(sources))
+            rows = await self._rows(_FACTS_OF_SOURCES.format(type=relation), ids=sorted(change.ids))
             kept: Rows = []
             gone: list[tuple[str, str]] = []
-            before = [(row["subject"], row["object"], FactClaims.from_properties(row)) for row in rows]
-            await self._load_reliabilities({i[0] for _, _, claims in before for i in claims.claims} - {without})
-            for subject, object_, claims in before:
-                rest = claims.without(without) if without else claims
-                documents |= {i[1] for i in claims.claims if without and without in (i[0], i[1])}
-                if rest.claims:
-                    kept.append(self._fact_row((subject, object_), rest))
-                else:
-                    gone.append((subject, object_))
+            facts = [((row["subject"], row["object"]), FactClaims.from_properties(row)) for row in rows]
+            changed = [(pair, claims, change.claims((pair[0], relation, pair[1]), claims)) for pair, claims in facts]
+            await self._load_reliabilities({i[0] for _, _, rest in changed for i in rest.claims})
+            for pair, claims, rest in changed:
+                documents |= {i[1] for i in claims.claims.keys() - rest.claims.keys()}
+                if not rest.claims:
+                    gone.append(pair)
+                elif change.reweighs or rest.claims != claims.claims:
+                    kept.append(self._fact_row(pair, rest))
             for part in _chunks(kept):
                 await self._run(_SET_FACTS.format(type=relation), rows=part)
             for pairs in _chunks(gone):
@@ -399,30 +367,30 @@ class Writer:
                 await self._run(_DELETE_FACTS.format(type=relation), rows=ends)
                 await self._remember_removal([], [(s, relation, o) for s, o in pairs])
                 await self._delete_bare({i for pair in pairs for i in pair})
-            if rows:
-                await self._touch(row["subject"] for row in rows)
-            total += len(rows)
-        return total, documents - {without}
+            await self._touch({row["s"] for row in kept} | {subject for subject, _ in gone})
+            total += len(kept) + len(gone)
+        return total, documents
 
-    async def _rewrite_entities(self, sources: set[str], without: str = "") -> tuple[int, set[str]]:
+    async def _rewrite_entities(self, change: Change) -> tuple[int, set[str]]:
         """The same for descriptions of entities."""
-        rows = await self._rows(_ENTITIES_OF_SOURCES, ids=sorted(sources))
+        rows = await self._rows(_ENTITIES_OF_SOURCES, ids=sorted(change.ids))
         before = [(row, Descriptions.from_properties(row)) for row in rows]
-        await self._load_reliabilities({i[0] for _, entries in before for i in entries.entries} - {without})
+        after = [(row, said, change.descriptions(row["id"], said)) for row, said in before]
+        await self._load_reliabilities({i[0] for _, _, rest in after for i in rest.entries})
         changed: Rows = []
         documents: set[str] = set()
         bare: set[str] = set()
-        for row, descriptions in before:
-            rest = descriptions.without(without) if without else descriptions
-            documents |= {i[1] for i in descriptions.entries if without and without in (i[0], i[1])}
-            changed.append(self._node(row["id"], rest) | {"was": row["labels"]})
+        for row, said, rest in after:
+            documents |= {i[1] for i in said.entries.keys() - rest.entries.keys()}
+            if change.reweighs or rest.entries != said.entries:
+                changed.append(self._node(row["id"], rest) | {"was": row["labels"]})
             if not rest.entries:
                 bare.add(row["id"])
         for part in _chunks(changed):
             await self._update_entities(part)
         for ids in _chunks(sorted(bare)):
             await self._delete_bare(set(ids))
-        return len(rows), documents - {without}
+        return len(changed), documents
 
     async def _delete_bare(self, ids: set[str]) -> None:
         """Deletes those of the entities that nobody describes and no fact touches any more."""
@@ -461,6 +429,11 @@ def _chunks(rows: Sequence[T]) -> Iterator[list[T]]:
     return (list(rows[start : start + _CHUNK]) for start in range(0, len(rows), _CHUNK))
 
 
+READ_SOURCES = """
+UNWIND $ids AS id MATCH (s:Source {id: id})
+RETURN s.id AS id, s.reliability AS reliability, s.trust AS trust, s.quarantined AS quarantined,
+       s.documents AS documents, s.descriptions AS descriptions
+"""
 _READ_ENTITIES = """
 UNWIND $ids AS id MATCH (n:Entity {id: id})
 RETURN n.id AS id, labels(n) AS labels, n.sources AS sources, n.documents AS documents,
@@ -473,9 +446,8 @@ _MERGE_FACTS = """
 UNWIND $rows AS r
 MATCH (s:Entity {{id: r.s}}) MATCH (o:Entity {{id: r.o}})
 MERGE (s)-[f:{type}]->(o) ON CREATE SET f = r.p
-WITH s, o, f, r WHERE f.key <> r.p.key
-RETURN s.id AS subject, o.id AS object, f.sources AS sources, f.documents AS documents,
-       f.qualifiers AS qualifiers, f.confidences AS confidences, f.places AS places
+WITH s, o, f, r, f.key <> r.p.key AS differs WHERE differs OR f.version = r.p.version
+RETURN s.id AS subject, o.id AS object, CASE WHEN differs THEN properties(f) END AS before
 """
 _SET_FACTS = """
 UNWIND $rows AS r MATCH (s:Entity {{id: r.s}})-[f:{type}]->(o:Entity {{id: r.o}}) SET f = r.p

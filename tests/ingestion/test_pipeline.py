@@ -110,6 +110,54 @@ class TestLoading:
         assert (report.loaded, report.skipped, report.changed) == (1, 2, 1)
         assert await load.store.digest() == expected
 
+    async def test_only_what_a_changed_file_no_longer_says_is_touched(
+        self, load: Loads, embedded_backend: Backend, tmp_path: Path
+    ) -> None:
+        rows = [hpoa_row(f"OMIM:{n}", f"Disease {n}", reference=f"PMID:{n}", frequency=f"{n}/9") for n in range(1, 9)]
+        edited = [*rows[:6], hpoa_row("OMIM:7", "Disease seven", reference="PMID:7", frequency="1/9")]
+        expected = await fresh_digest(
+            load, embedded_backend, (write_hpo(tmp_path / "hpo", hpoa=HPOA_HEAD + "".join(edited)), "hpo")
+        )
+        await load(write_hpo(tmp_path / "hpo", hpoa=HPOA_HEAD + "".join(rows)))
+        before = await load.store.version()
+        report = await load(write_hpo(tmp_path / "hpo", hpoa=HPOA_HEAD + "".join(edited)))
+        assert await load.store.digest() == expected
+        # one disease went with its fact; another has a new name, and its fact another frequency
+        changed = [
+            row["id"]
+            async for row in load.store.read(f"MATCH (d:Disease) WHERE d.version > {before} RETURN d.id AS id")
+        ]
+        assert changed == ["OMIM:7"]
+        assert report.retracted <= 6
+        ledger = await load.store.ledger()
+        assert ledger["hpo:phenotype.hpoa"].complete
+        assert not ledger["hpo:phenotype.hpoa"].stale
+
+    @pytest.mark.parametrize("batches", [1, 2])
+    async def test_a_changed_file_whose_loading_was_stopped(
+        self, load: Loads, embedded_backend: Backend, tmp_path: Path, batches: int
+    ) -> None:
+        rows = [hpoa_row(f"OMIM:{n}", f"Disease {n}", reference=f"PMID:{n}") for n in range(1, 9)]
+        edited = [hpoa_row(f"OMIM:{n}", f"Name {n}", reference=f"PMID:{n}") for n in range(4, 12)]
+        expected = await fresh_digest(
+            load, embedded_backend, (write_hpo(tmp_path / "hpo", hpoa=HPOA_HEAD + "".join(edited)), "hpo")
+        )
+        await load(write_hpo(tmp_path / "hpo", hpoa=HPOA_HEAD + "".join(rows)))
+        folder = write_hpo(tmp_path / "hpo", hpoa=HPOA_HEAD + "".join(edited))
+        cancel = asyncio.Event()
+        seen = 0
+
+        def stop(_: Progress) -> None:
+            nonlocal seen
+            seen += 1
+            if seen == batches:
+                cancel.set()
+
+        assert (await load(folder, batch_size=9, progress=stop, cancel=cancel)).cancelled
+        assert (await load.store.ledger())["hpo:phenotype.hpoa"].stale
+        await load(folder, batch_size=9)
+        assert await load.store.digest() == expected
+
     async def test_another_version_of_the_reader_loads_anew(
         self, load: Loads, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -313,7 +361,7 @@ class TestMemory:
         terms = next(d for d in HpoReader().documents(folder) if d.path.suffix == ".obo")
         for record in HpoReader().read(terms):
             resolver.resolve(record)
-        worker = _Worker(HpoReader(), resolver, [_Task(document, 0)], 1000)
+        worker = _Worker(HpoReader(), resolver, [_Task(document, 0)], 1000, "")
         chunks = worker.chunks()
         first, _ = await anext(chunks)
         assert first.records == 1000
@@ -326,7 +374,7 @@ class TestMemory:
     async def test_a_worker_that_nobody_reads_from_ends(self, tmp_path: Path) -> None:
         folder = write_hpo(tmp_path / "hpo")
         document = Document("hpo:hp.obo", folder / "hp.obo")
-        worker = _Worker(HpoReader(), VocabularyResolver(ONTOLOGY), [_Task(document, 0)], 1)
+        worker = _Worker(HpoReader(), VocabularyResolver(ONTOLOGY), [_Task(document, 0)], 1, "")
         await anext(worker.chunks())
         await asyncio.wait_for(worker.stop(), 10)
 

@@ -351,6 +351,8 @@ class TestLookingUp:
             "version": "1",
             "url": None,
             "reliability": 0.8,
+            "trust": None,
+            "quarantined": None,
         }
         assert [s["id"] for s in await store.sources()] == [PUBLICATION.id, RELEASE.id, MODEL.id]
         assert [s["id"] for s in await store.sources(kind="model")] == [MODEL.id]
