@@ -150,6 +150,7 @@ READERS: dict[str, Callable[[], Reader]] = {
     "openlabel": _load("openlabel", "OpenLabelReader"),
     "phenopackets": _load("phenopackets", "PhenopacketReader"),
     "recbole_kg": _load("recbole_kg", "RecboleKgReader"),
+    "scenes": _load("scenes", "ScenesReader"),
     "series": _load("series", "SeriesReader"),
     "sumo_net": _load("sumo_net", "SumoNetReader"),
     "sumo_outputs": _load("sumo_outputs", "SumoOutputsReader"),

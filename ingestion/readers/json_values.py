@@ -249,6 +249,7 @@ class _Walk:
                     text.skip()
                     continue
                 text.at += 1
+                text.peek()
                 place = f"{prefix}.{name}" if prefix else name
                 if name in names:
                     yield self._rejected(f"key {name!r} is there twice", place)

@@ -35,7 +35,7 @@ class Found:
 class _Limited:
     """A file of which at most `_MAX_PIECE` bytes are read between two elements."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes] | gzip.GzipFile) -> None:
         self._file = file
         self.since = 0
 
