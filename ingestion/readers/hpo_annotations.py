@@ -142,7 +142,7 @@ def _statement(cells: list[str]) -> tuple[str, dict[str, Scalar]]:
     if not curator.endswith("]"):
         raise ValueError("the last column is cut off")
     qualifiers: dict[str, Scalar] = {"evidence": evidence, "aspect": aspect, "curator": curator}
-    never_seen = _add_frequency(qualifiers, frequency)
+    never_seen = add_frequency(qualifiers, frequency)
     if onset:
         qualifiers["onset_term"] = onset
     if sex:
@@ -152,7 +152,7 @@ def _statement(cells: list[str]) -> tuple[str, dict[str, Scalar]]:
     return "EXCLUDES_PHENOTYPE" if negated or never_seen else _RELATIONS[aspect], qualifiers
 
 
-def _add_frequency(qualifiers: dict[str, Scalar], text: str) -> bool:
+def add_frequency(qualifiers: dict[str, Scalar], text: str) -> bool:
     """Adds a frequency in any of its three notations: `HP:0040283`, `7/12`, `45%`.
 
     Returns:
