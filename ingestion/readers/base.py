@@ -145,6 +145,7 @@ READERS: dict[str, Callable[[], Reader]] = {
     "interactions": _load("interactions", "InteractionsReader"),
     "items": _load("items", "ItemsReader"),
     "kgat": _load("kgat", "KgatReader"),
+    "llm_triples": _load("llm_triples", "LlmTripleReader"),
     "mot": _load("mot", "MotReader"),
     "onvif": _load("onvif", "OnvifReader"),
     "openlabel": _load("openlabel", "OpenLabelReader"),
