@@ -160,6 +160,8 @@ class Mentions:
         if match is not None and match.id:
             return match.id, []
         if classes and classes <= self._ontology.closed_classes:
+            if match is not None and match.how == "detail":  # the term is a wider one of what the words say
+                return match.candidates[0][0], []
             raise LookupError(_unknown(words, classes, match))
         class_ = self._own_class(words, stated or classes)
         id_ = named_id(class_, words)

@@ -78,7 +78,8 @@ class Match:
     Attributes:
         id: the entity meant; empty if that is not sure.
         how: `name`, `synonym`, `words` (but for plural, punctuation, order), `gloss` (but for what is added in
-            brackets), `spelling`; `alike` and `ambiguous` are never sure.
+            brackets, which means the same), `spelling`; never sure are `detail` (brackets that narrow it), `alike` and
+            `ambiguous`.
         score: how alike the words and the name are, 0…1.
         candidates: (id, name, score) of those that may be meant, the likeliest first.
     """
@@ -165,13 +166,14 @@ class NameIndex:
         if match := self._exactly(folded, wanted):
             return match
         if (gloss := _GLOSS.search(folded)) and (rest := folded[: gloss.start()]):
-            match = self._exactly(rest, wanted) or self._nearly(rest, wanted)
-            if match is not None and match.id:
-                if self._says_the_same(gloss[1], rest, match.id, wanted):
-                    return Match(match.id, "gloss", match.score)
-                name = self._keyed_name(match.id, rest)
-                return Match("", "alike", self._maybe, ((match.id, name, self._maybe),))
-            return match
+            match = self._exactly(rest, wanted)
+            if match is None:
+                return _doubted(self._nearly(rest, wanted))
+            if not match.id:
+                return match
+            if self._says_the_same(gloss[1], rest, match.id, wanted):
+                return Match(match.id, "gloss", match.score)
+            return Match("", "detail", self._maybe, ((match.id, self._name(match.id, rest), self._maybe),))
         return self._nearly(folded, wanted)
 
     def _exactly(self, folded: str, wanted: frozenset[str]) -> Match | None:
@@ -197,7 +199,7 @@ class NameIndex:
         match = self._exactly(gloss, wanted)
         return match is not None and match.id == id_
 
-    def _keyed_name(self, id_: str, folded: str) -> str:
+    def _name(self, id_: str, folded: str) -> str:
         names = (*self._folded.get(folded, ()), *self._keyed.get(key(folded), ()))
         return next((n.text for n in names if n.id == id_), id_)
 
@@ -276,6 +278,11 @@ def _opposed(one: str, other: str) -> bool:
 def _parts(asked: Iterable[str]) -> list[str]:
     """Words, those in Chinese as their characters."""
     return [part for word in asked for part in (word if _CJK.search(word) else (word,))]
+
+
+def _doubted(match: Match | None) -> Match | None:
+    """A match that something speaks against."""
+    return Match("", "alike", match.score, ((match.id, match.id, match.score),)) if match and match.id else match
 
 
 def _choose(names: list[_Name], how: str, score: float = 1.0) -> Match:
