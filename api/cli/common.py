@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from api.settings import Settings
 
 T = TypeVar("T")
+EVALUATE = "Measure how good answers are, on cases whose truth is known."
 Json = Annotated[bool, typer.Option("--json", help="Print JSON; errors are problem objects on stderr.")]
 
 
@@ -89,3 +90,18 @@ def table(*columns: str) -> Table:
     from rich.table import Table
 
     return Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
+
+
+def group(app: typer.Typer, name: str, text: str) -> typer.Typer:
+    """The group of commands of this name, to which several modules add theirs."""
+    for known in app.registered_groups:
+        if known.name == name and known.typer_instance is not None:
+            return known.typer_instance
+    made = typer.Typer(no_args_is_help=True, help=text)
+    made.callback()(_only_a_group)  # else a group's only command would be the group
+    app.add_typer(made, name=name)
+    return made
+
+
+def _only_a_group() -> None:
+    pass

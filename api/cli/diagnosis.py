@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.cli.common import Json, err, out, print_json, table, with_service
+from api.cli.common import EVALUATE, Json, err, group, out, print_json, table, with_service
 from kg.errors import InputError
 
 if TYPE_CHECKING:
@@ -27,18 +27,8 @@ _TIMED = 200
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
     app.command()(diagnose)
-    for name, command, text in (
-        ("evaluate", evaluate, "Measure how good answers are, on cases whose truth is known."),
-        ("train", train, "Train what answers are made with."),
-    ):
-        group = typer.Typer(no_args_is_help=True, help=text)
-        group.callback()(_group)
-        group.command("diagnosis")(command)
-        app.add_typer(group, name=name)
-
-
-def _group() -> None:
-    """Keeps the group's only command a command of its own name."""
+    group(app, "evaluate", EVALUATE).command("diagnosis")(evaluate)
+    group(app, "train", "Train what answers are made with.").command("diagnosis")(train)
 
 
 def diagnose(

@@ -1,0 +1,76 @@
+"""`evigraph evaluate fusion` and `tune fusion`: how right fused answers are where the truth is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from api.cli.common import EVALUATE, Json, err, group, out, print_json, table
+
+if TYPE_CHECKING:
+    from ingestion.fuse_evaluation import Conflicts
+
+Answers = Annotated[
+    Path, typer.Argument(help="CSV of question, worker, answer; or a folder of *_answers.csv and *_truths.csv.")
+]
+Truths = Annotated[Path | None, typer.Argument(help="CSV of question, truth.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    group(app, "evaluate", EVALUATE).command("fusion")(evaluate)
+    group(app, "tune", "Search for better settings on cases whose truth is known.").command("fusion")(tune)
+
+
+def evaluate(answers: Answers, truths: Truths = None, json: Json = False) -> None:
+    """Fuses labelled conflicts by every strategy, and says how often each is right."""
+    from ingestion import fuse_evaluation
+
+    found: dict[str, dict[str, Any]] = {}
+    for conflicts in _read(answers, truths):
+        with err().status(f"Fusing {conflicts.name} …"):
+            found[conflicts.name] = fuse_evaluation.evaluate(conflicts)
+    if json:
+        print_json(found.popitem()[1] if truths is not None else fuse_evaluation.summary(found))
+        return
+    for name, result in found.items():
+        rows = table("strategy", *next(iter(result["strategies"].values())))
+        for strategy, scores in result["strategies"].items():
+            rows.add_row(strategy, *(f"{value:.4f}" for value in scores.values()))
+        out().print(f"{name}: {result['n']:,} questions, {result['answers']:,} answers, {result['workers']:,} workers")
+        out().print(rows)
+
+
+def tune(
+    answers: Answers,
+    truths: Truths = None,
+    trials: Annotated[int, typer.Option(min=1, max=100_000, help="How many weightings to try.")] = 100,
+    seed: Annotated[int, typer.Option(help="The same seed and files give the same weights.")] = 0,
+    json: Json = False,
+) -> None:
+    """Searches weights for the strategies on half of the questions, and measures them on the rest."""
+    from ingestion import fuse_evaluation
+
+    found: dict[str, dict[str, Any]] = {}
+    for conflicts in _read(answers, truths):
+        with err().status(f"Tuning {conflicts.name} …"):
+            found[conflicts.name] = fuse_evaluation.tune(conflicts, trials, seed)
+    if json:
+        print_json(found.popitem()[1] if truths is not None else {"sets": found})
+        return
+    for name, result in found.items():
+        measure = next(iter(result["rest"]["tuned"]))
+        rows = table(measure, *(f"{part} ({many:,} questions)" for part, many in result["n"].items()))
+        for which in ("best", "tuned"):
+            rows.add_row(which, *(f"{result[part][which][measure]:.4f}" for part in result["n"]))
+        weights = ", ".join(f"{strategy} {weight:.2f}" for strategy, weight in result["weights"].items())
+        out().print(f"{name}: {weights}")
+        out().print(rows)
+
+
+def _read(answers: Path, truths: Path | None) -> list[Conflicts]:
+    from ingestion.fuse_evaluation import read_conflicts
+
+    return read_conflicts(answers, truths)
