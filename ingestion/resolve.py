@@ -9,6 +9,7 @@ from rdflib import RDFS, URIRef
 
 from ingestion.identifiers import Identifiers
 from ingestion.mentions import MENTION, Mentions
+from ingestion.names import Match
 from kg.errors import InputError
 from kg.model import Claim, Entity, Record, Rejected, Scalar, Source
 from kg.ontology import EG, Ontology
@@ -140,6 +141,12 @@ class VocabularyResolver:
                 self._mentions.describe(resolved)
             return (resolved,)
         return (self.resolve(record),)
+
+    def match(self, words: str, relation: str) -> Match | None:
+        """How the words that a claim has for its object were found; None if they were not, or are an id."""
+        if self._mentions is None:
+            return None
+        return self._mentions.index.find(words, self.ontology.relation(relation).range)
 
     def _expand(self, record: Claim | Entity) -> Sequence[Record]:
         """The records for one with mentions; only the first problem is told.
