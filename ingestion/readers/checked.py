@@ -128,7 +128,7 @@ def instant(value: object, name: str) -> str:
             raise ValueError(f"{name}: {_shown(value)} is not a time in ISO 8601") from None
     else:
         found = _EPOCH + timedelta(seconds=number(value, name, 0.0, _LATEST))
-    return found.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return found.replace(tzinfo=None).isoformat() + "Z"
 
 
 def _finite(value: float) -> bool:

@@ -242,7 +242,7 @@ def _motion(object_: dict[str, Any]) -> tuple[str, ...]:
 def _site(site: dict[str, Any], camera: Medium, source: Source, place: str, said: Said) -> Iterator[Record]:
     """Where the camera is, once."""
     names = [name for name in (_known(site.get("name")), _known(site.get("id"))) if name]
-    if not names or not said.first((camera.id, *names)):
+    if not names or not said.first((source.id, camera.id, *names)):
         return
     id_ = curie("place", "deepstream", *reversed(names))
     yield from place_records(id_, names[0], source, place, said)

@@ -227,7 +227,7 @@ def source_records(source: Source, said: Said) -> Iterator[Record]:
 
 def medium_records(medium: Medium, source: Source, place: str, said: Said) -> Iterator[Record]:
     """The medium, once."""
-    if said.first(medium.id):
+    if said.first((source.id, medium.id)):
         properties: dict[str, Value] = {"name": medium.name} if medium.name else {}
         if medium.width and medium.height:
             properties |= {"width": medium.width, "height": medium.height}
@@ -237,7 +237,7 @@ def medium_records(medium: Medium, source: Source, place: str, said: Said) -> It
 
 def place_records(id_: str, name: str, source: Source, place: str, said: Said) -> Iterator[Record]:
     """A zone or site, once."""
-    if said.first(id_):
+    if said.first((source.id, id_)):
         yield Entity(id_, ("Place",), source.id, {"name": name}, source.document, place)
 
 
@@ -263,7 +263,7 @@ def track_records(track: Track, source: Source, place: str, said: Said) -> Itera
     classes = [(track.label, track.confidence)] if track.label else []
     kinds = [(label, object_class(label), confidence) for label, confidence in (*classes, *track.narrower)]
     stated = (track.confidence, track.text, track.attributes, track.narrower, track.zones)
-    if not said.first((track.id, *stated, *track.properties)):
+    if not said.first((source.id, track.id, *stated, *track.properties)):
         return
     document = source.document
     properties: dict[str, Value] = {"track_id": track.track_id, **dict(track.properties)}
