@@ -13,7 +13,18 @@ from ingestion.pipeline import IngestionReport
 SHOWN = 20
 """Refused records that are shown; the dead-letter file has all of them."""
 
-_COUNTS = ("loaded", "skipped", "changed", "failed_documents", "records", "claims", "entities", "facts", "rejected")
+_COUNTS = (
+    "loaded",
+    "skipped",
+    "changed",
+    "retracted",
+    "failed_documents",
+    "records",
+    "claims",
+    "entities",
+    "facts",
+    "rejected",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +39,7 @@ class Outcome:
         report = self.report
         return {
             "reader": report.reader,
+            "run": report.run,
             **{name: getattr(report, name) for name in _COUNTS},
             "version": report.version,
             "seconds": round(report.seconds, 3),

@@ -189,6 +189,13 @@ class SourceAnswer(BaseModel):
     quarantined: bool | None = Field(description="Whether what it says is kept, but does not count.")
 
 
+class TrustRequest(_Request):
+    """How far a source is trusted."""
+
+    level: float | None = Field(None, ge=0, le=1, description="Instead of its own reliability; null: its own.")
+    quarantined: bool = Field(False, description="What it says is kept, but does not count.")
+
+
 class SourcesAnswer(BaseModel):
     """A page of sources."""
 

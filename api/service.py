@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -276,26 +278,30 @@ class Service:
         name: str | None = None,
         progress: Callable[[Progress], None] | None = None,
         cancel: asyncio.Event | None = None,
+        *,
+        dry_run: bool = False,
     ) -> Outcome:
-        """Loads a file, a folder or the reader's own data.
+        """Loads a file, a folder or the reader's own data; a dry run only tells what that would change.
 
         Raises:
             InputError: nothing to read; the reader is unknown.
             ConflictError: the graph holds another document under the same id.
             StoreUnavailableError: the database went away.
         """
-        letters = self.settings.dead_letters
-        before = size(letters)
-        report = await ingest(
-            self.store,
-            get_reader(reader),
-            path,
-            name=name,
-            dead_letters=letters,
-            progress=progress,
-            cancel=cancel,
-        )
-        return outcome(report, before)
+        with tempfile.TemporaryDirectory() as scratch:
+            letters = Path(scratch) / "dead-letters.jsonl" if dry_run else self.settings.dead_letters
+            before = size(letters)
+            report = await ingest(
+                self.store,
+                get_reader(reader),
+                path,
+                name=name,
+                dead_letters=letters,
+                progress=progress,
+                cancel=cancel,
+                dry_run=dry_run,
+            )
+            return outcome(report, before)
 
     async def retract(self, id_: str) -> Retraction:
         """Takes back all that a source, or a document, says.
@@ -305,8 +311,66 @@ class Service:
         """
         return await self.store.retract(id_)
 
+    async def trust(self, id_: str, level: float | None, *, quarantined: bool) -> Retraction:
+        """Says how far a source is trusted; see `GraphStore.trust`.
+
+        Raises:
+            NotFoundError: there is no such source.
+            InputError: the level is outside 0…1.
+        """
+        done = await self.store.trust(id_, level, quarantined=quarantined)
+        self.look_again()
+        return done
+
+    async def runs(self) -> list[dict[str, Any]]:
+        """Ingestion runs whose documents are in the graph, the latest last."""
+        runs: dict[str, dict[str, Any]] = {}
+        for entry in (await self.store.ledger()).values():
+            run = runs.setdefault(
+                entry.run, {"run": entry.run, "at": "", "documents": 0, "records": 0, "readers": set()}
+            )
+            run["at"] = max(run["at"], entry.at)
+            run["documents"] += 1
+            run["records"] += entry.records
+            run["readers"].add(entry.reader.partition("@")[0])
+        found = sorted(runs.values(), key=lambda run: (run["at"], run["run"]))
+        return [run | {"readers": sorted(run["readers"])} for run in found]
+
+    async def retract_run(self, run: str | None, since: str | None = None, until: str | None = None) -> list[str]:
+        """Takes back the documents that a run, or that runs between two times (ISO 8601), wrote last; their ids.
+
+        Raises:
+            InputError: neither a run nor a time is given, or a time is none.
+            NotFoundError: the ledger has no such document.
+        """
+        if run is None and since is None and until is None:
+            raise InputError("give a run, or a time by --since or --until")
+        first, last = _time("since", since), _time("until", until)
+        chosen = [
+            entry.document
+            for entry in (await self.store.ledger()).values()
+            if (run is None or entry.run == run)
+            and (first is None or (entry.at and first <= datetime.fromisoformat(entry.at)))
+            and (last is None or (entry.at and datetime.fromisoformat(entry.at) < last))
+        ]
+        if not chosen:
+            raise NotFoundError(f"no document of run {run!r}" if run else "no document of that time")
+        for document in chosen:
+            await self.store.retract(document)
+        return chosen
+
     @staticmethod
     def readers() -> list[dict[str, Any]]:
         """Name, file extensions and an example of each reader."""
         readers = (get_reader(name) for name in sorted(READERS))
         return [{"name": r.name, "extensions": list(r.extensions), "example": r.example} for r in readers]
+
+
+def _time(name: str, text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InputError(f"{text!r} is no ISO 8601 time such as 2026-03-01T12:00:00Z", name) from error
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

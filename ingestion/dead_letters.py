@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -34,6 +35,39 @@ class DeadLetter:
     place: str
     reason: str
     record: str
+
+
+def read_letters(path: Path) -> Iterator[DeadLetter]:
+    """The letters of a file, in order; a line that was cut off by a kill is left out.
+
+    Raises:
+        InputError: the file can't be read.
+    """
+    try:
+        with path.open("rb") as file:
+            for line in file:
+                with contextlib.suppress(orjson.JSONDecodeError, TypeError):
+                    yield DeadLetter(**orjson.loads(line))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise InputError(f"dead letters can't be read: {error.strerror}", str(path)) from error
+
+
+def write_letters(path: Path, letters: Iterable[DeadLetter]) -> None:
+    """Puts these letters in place of those of a file, all or none.
+
+    Raises:
+        InputError: the file can't be written.
+    """
+    new = path.with_name(f"{path.name}.new")
+    try:
+        with new.open("wb") as file:
+            for letter in letters:
+                file.write(orjson.dumps(asdict(letter), option=orjson.OPT_APPEND_NEWLINE))
+        new.replace(path)
+    except OSError as error:
+        raise InputError(f"dead letters can't be written: {error.strerror}", str(path)) from error
 
 
 class DeadLetterFile:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from rdflib import OWL, RDF, RDFS, SKOS, XSD, Graph, Namespace, URIRef
 from rdflib.collection import Collection
 from rdflib.term import Node
 
+from kg.belief import COMPARING, STRATEGIES
 from kg.errors import OntologyError
 from kg.model import Claim, Entity, Source
 
@@ -84,7 +86,13 @@ class Property:
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """A relation type: its IRI, and the classes that its two ends may have (subclasses included)."""
+    """A relation type: its IRI, and the classes that its two ends may have (subclasses included).
+
+    Attributes:
+        contradicts: relations that can't hold of the same pair.
+        functional: a subject has one object.
+        fusion: name of the strategy that makes belief out of claims, see `kg.belief`.
+    """
 
     name: str
     iri: str
@@ -92,6 +100,8 @@ class Relation:
     range: frozenset[str]
     contradicts: frozenset[str]
     domain_of: str
+    functional: bool = False
+    fusion: str = "noisy-or"
 
 
 class Ontology:
@@ -163,6 +173,26 @@ class Ontology:
     def full_text_properties(self) -> tuple[str, ...]:
         """Entity properties that the full-text index covers."""
         return tuple(sorted(p.name for p in self.properties.values() if p.full_text))
+
+    @cached_property
+    def settled(self) -> dict[str, tuple[str, ...]]:
+        """Relation → relations whose facts' belief is to be settled anew where its facts change; see `kg.groups`."""
+        found: dict[str, list[str]] = {}
+        for name, relation in sorted(self.relations.items()):
+            if relation.fusion != "noisy-or":
+                for concerned in (name, *relation.contradicts):
+                    found.setdefault(concerned, []).append(name)
+        return {name: tuple(names) for name, names in found.items()}
+
+    @cached_property
+    def disjoint_classes(self) -> tuple[tuple[str, str], ...]:
+        """Pairs of classes that no entity may have both of, sorted."""
+        pairs = {(self._local(a), self._local(b)) for a, b in self.graph.subject_objects(OWL.disjointWith)}
+        for group in self.graph.subjects(RDF.type, OWL.AllDisjointClasses):
+            if (members := self.graph.value(group, OWL.members)) is not None:
+                names = [self._local(member) for member in Collection(self.graph, members)]
+                pairs |= set(combinations(names, 2))
+        return tuple(sorted({(min(pair), max(pair)) for pair in pairs}))
 
     @cached_property
     def closed_classes(self) -> frozenset[str]:
@@ -356,8 +386,20 @@ class Ontology:
                 range=self._members(self.graph.value(iri, RDFS.range)),
                 contradicts=frozenset(_upper(self._local(o)) for o in opposed),
                 domain_of=next(m for m, names in self._modules.items() if name in names),
+                functional=(iri, RDF.type, OWL.FunctionalProperty) in self.graph,
+                fusion=self._fusion(iri, alone=not opposed),
             )
         return relations
+
+    def _fusion(self, iri: URIRef, *, alone: bool) -> str:
+        name = str(self.graph.value(iri, EG.fusion) or "noisy-or")
+        if name not in STRATEGIES:
+            known = ", ".join(sorted(STRATEGIES))
+            raise OntologyError(f"eg:{self._local(iri)}: unknown eg:fusion {name!r}; known: {known}")
+        if name in COMPARING and alone and (iri, RDF.type, OWL.FunctionalProperty) not in self.graph:
+            reason = "the property is neither functional nor disjoint with another, so that facts have no competitors"
+            raise OntologyError(f"eg:{self._local(iri)}: eg:fusion {name!r} compares, but {reason}")
+        return name
 
     def _read_properties(self, *, qualifiers: bool) -> dict[str, Property]:
         found = {}

@@ -6,6 +6,7 @@ import asyncio
 import re
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,7 +21,9 @@ from kg.digest import Digest
 from kg.embedded import USER, EmbeddedServer
 from kg.errors import ConfigurationError
 from kg.ontology import Ontology
-from kg.retract import Retraction, Retractor
+from kg.preview import Preview
+from kg.retract import Retraction
+from kg.same import Merge, Merger
 from kg.search import search
 from kg.write import Fact, Known, WriteReport
 
@@ -129,6 +132,10 @@ class GraphStore:
         """
         return await self._transact(lambda writer: writer.retract(id_))
 
+    def preview(self) -> Preview:
+        """Takes batches as `write` does, and only tells what they would change."""
+        return Preview(self._bolt.rows, self.ontology)
+
     async def finish(self, entry: LedgerEntry, unsaid: Unsaid) -> Retraction:
         """Ends the loading of a document that has changed: takes back what it does not say any more; see `Unsaid`.
 
@@ -152,13 +159,41 @@ class GraphStore:
         """
         return await self._transact(lambda writer: writer.trust(source, level, quarantined=quarantined))
 
-    async def _transact(self, work: Callable[[Retractor], Awaitable[T]]) -> T:
-        writer: Retractor | None = None
+    async def merge(self, id_: str, into: str, *, by: str) -> Merge:
+        """Says that an entity is another one: what is said of it, now and later, is filed under that; see `kg.same`.
+
+        Args:
+            id_: of the entity that goes.
+            into: id of the one that stays.
+            by: who says so.
+
+        Raises:
+            NotFoundError: one of them is not in the graph.
+            ConflictError: one of them was merged already.
+            InputError: both are the same, or the one that goes is of a controlled vocabulary.
+            StoreUnavailableError: the database stayed away.
+        """
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        return await self._transact(lambda writer: writer.merge(id_, into, by, at))
+
+    async def unmerge(self, id_: str) -> Merge:
+        """Takes back the merge of an entity; the graph is as if it had never been.
+
+        Raises:
+            NotFoundError: it was not merged.
+            StoreUnavailableError: the database stayed away.
+        """
+        return await self._transact(lambda writer: writer.unmerge(id_))
+
+    async def _transact(self, work: Callable[[Merger], Awaitable[T]]) -> T:
+        writer: Merger | None = None
 
         async def attempt(transaction: AsyncTransaction) -> T:
             nonlocal writer
-            writer = Retractor(transaction, self.ontology, self._known)
-            return await work(writer)
+            writer = Merger(transaction, self.ontology, self._known)
+            done = await work(writer)
+            await writer.settle()
+            return done
 
         async with self._writing:
             done = await self._bolt.write(attempt)

@@ -16,6 +16,7 @@ from neo4j import AsyncTransaction
 from kg.batch import Batch, LedgerEntry, PreparedBatch, PreparedEntity, PreparedFact
 from kg.changes import Change, Reweigh
 from kg.errors import ConflictError, OntologyError
+from kg.groups import Touched, read_group, set_belief, settle
 from kg.merge import Descriptions, FactClaims, SourceDescriptions, belief_of
 from kg.model import Source
 from kg.ontology import Ontology
@@ -48,6 +49,7 @@ class Known:
         created: those that this process made, and all of whose outgoing facts are thus among `facts`.
         facts: hashes of facts; one that is not among them, of such an entity, is new.
         reliabilities: of sources, by id.
+        merges: entities that went → those that they went into; None: to be asked. See `kg.same`.
     """
 
     def __init__(self) -> None:
@@ -57,6 +59,7 @@ class Known:
         self.created: set[str] = set()
         self.facts: set[int] = set()
         self.reliabilities: dict[str, float] = {}
+        self.merges: dict[str, str] | None = None
 
     def valid_at(self, version: int) -> None:
         """Forgets everything if the graph was changed by somebody else since."""
@@ -64,6 +67,7 @@ class Known:
             self.entities.clear()
             self.forget_facts()
             self.reliabilities.clear()
+            self.merges = None
             self.complete = False
         if version == 0:
             self.complete = True  # of nothing
@@ -90,6 +94,7 @@ class Writer:
         self._facts: set[int] = set()
         self._versioned: set[str] = set()
         self._changed_subjects: set[str] = set()
+        self._touched = Touched(ontology)
 
     async def write(self, prepared: PreparedBatch) -> WriteReport:
         """Writes a batch.
@@ -99,6 +104,7 @@ class Writer:
             ConflictError: somebody else changed one of its documents meanwhile.
         """
         await self._begin()
+        prepared = self._placed(prepared)
         await self._check_ledger(prepared.batch)
         await self._write_sources(prepared.batch.sources)
         await self._load_reliabilities(set(prepared.cited))
@@ -110,6 +116,18 @@ class Writer:
         await self._touch(self._changed_subjects)
         await self._write_ledger(prepared.batch.ledger)
         return WriteReport(self._version, entities, changed)
+
+    async def settle(self) -> None:
+        """Sets the belief of facts that compete with others; the last thing in a transaction."""
+        for name, subjects in sorted(self._touched.subjects.items()):
+            relation = self._ontology.relation(name)
+            for ids in chunks(sorted(subjects)):
+                rows = await self._rows(read_group(relation), ids=ids)
+                await self._load_reliabilities({source for row in rows for source in row["sources"]})
+                changed = list(settle(relation, rows, self._reliability))
+                if changed:
+                    await self._run(set_belief(relation), rows=changed, version=self._version)
+                    await self._touch(row["s"] for row in changed)
 
     def commit(self) -> None:
         """Takes over what the transaction learned; to be called once it is committed."""
@@ -128,6 +146,10 @@ class Writer:
         known.reliabilities |= self._reliabilities
         for source in self._gone_sources:
             known.reliabilities.pop(source, None)
+
+    def _placed(self, prepared: PreparedBatch) -> PreparedBatch:
+        """The batch with what is said of merged entities filed where it has to be; see `kg.same`."""
+        return prepared
 
     # ---- parts ----------------------------------------------------------------------------------------------------
 
@@ -227,8 +249,8 @@ class Writer:
         wanted = sorted(described.keys() | (ends - known.entities))
         unknown = [id_ for id_ in wanted if id_ in known.entities] if known.complete else wanted
         found: dict[str, dict[str, Any]] = {}
-        for chunk in _chunks(unknown):
-            for row in await self._rows(_READ_ENTITIES, ids=chunk):
+        for chunk in chunks(unknown):
+            for row in await self._rows(READ_ENTITIES, ids=chunk):
                 found[row["id"]] = row
         await self._load_reliabilities({s for row in found.values() for s in row["sources"] or ()})
         new: dict[tuple[str, ...], Rows] = defaultdict(list)
@@ -247,7 +269,7 @@ class Writer:
                 new[prepared.labels].append(self._node_properties(id_, prepared.descriptions, prepared.properties))
                 self._created.add(id_)
         for labels, rows in sorted(new.items()):
-            for part in _chunks(rows):
+            for part in chunks(rows):
                 await self._run(f"UNWIND $rows AS r CREATE (n:{':'.join(labels)}) SET n = r", rows=part)
         await self._update_entities(changed)
         self._seen.update(wanted)
@@ -288,11 +310,11 @@ class Writer:
         for pair, fact in facts.items():
             self._complete(fact.row["p"])
             (new if self._is_new(relation, pair) else perhaps_new).append(fact.row)
-        for rows in _chunks(new):
+        for rows in chunks(new):
             await self._run(_CREATE_FACTS.format(type=type_), rows=rows)
         touched = [row["s"] for row in new]
         different: Rows = []
-        for rows in _chunks(perhaps_new):
+        for rows in chunks(perhaps_new):
             for row in await self._rows(_MERGE_FACTS.format(type=type_), rows=rows):
                 if row["before"] is None:
                     touched.append(row["subject"])
@@ -310,6 +332,7 @@ class Writer:
             await self._run(_SET_FACTS.format(type=type_), rows=merged)
             touched += [row["s"] for row in merged]
         self._changed_subjects.update(touched)
+        self._touched.add(relation, touched)
         return len(touched)
 
     def _is_new(self, relation: str, pair: tuple[str, str]) -> bool:
@@ -348,7 +371,7 @@ class Writer:
         total = 0
         documents: set[str] = set()
         for relation in sorted(self._ontology.relations):
-            rows = await self._rows(_FACTS_OF_SOURCES.format(type=relation), ids=sorted(change.ids))
+            rows = await self._rows(FACTS_OF_SOURCES.format(type=relation), ids=sorted(change.ids))
             kept: Rows = []
             gone: list[tuple[str, str]] = []
             facts = [((row["subject"], row["object"]), FactClaims.from_properties(row)) for row in rows]
@@ -360,20 +383,26 @@ class Writer:
                     gone.append(pair)
                 elif change.reweighs or rest.claims != claims.claims:
                     kept.append(self._fact_row(pair, rest))
-            for part in _chunks(kept):
-                await self._run(_SET_FACTS.format(type=relation), rows=part)
-            for pairs in _chunks(gone):
-                ends = [{"s": s, "o": o} for s, o in pairs]
-                await self._run(_DELETE_FACTS.format(type=relation), rows=ends)
-                await self._remember_removal([], [(s, relation, o) for s, o in pairs])
-                await self._delete_bare({i for pair in pairs for i in pair})
-            await self._touch({row["s"] for row in kept} | {subject for subject, _ in gone})
+            await self._replace_facts(relation, kept, gone)
             total += len(kept) + len(gone)
         return total, documents
 
+    async def _replace_facts(self, relation: str, kept: Rows, gone: list[tuple[str, str]]) -> None:
+        """Sets the facts that are kept, and deletes those that go with the entities that are bare then."""
+        for part in chunks(kept):
+            await self._run(_SET_FACTS.format(type=relation), rows=part)
+        for pairs in chunks(gone):
+            ends = [{"s": s, "o": o} for s, o in pairs]
+            await self._run(_DELETE_FACTS.format(type=relation), rows=ends)
+            await self._remember_removal([], [(s, relation, o) for s, o in pairs])
+            await self._delete_bare({i for pair in pairs for i in pair})
+        subjects = {row["s"] for row in kept} | {subject for subject, _ in gone}
+        await self._touch(subjects)
+        self._touched.add(relation, subjects)
+
     async def _rewrite_entities(self, change: Change) -> tuple[int, set[str]]:
         """The same for descriptions of entities."""
-        rows = await self._rows(_ENTITIES_OF_SOURCES, ids=sorted(change.ids))
+        rows = await self._rows(ENTITIES_OF_SOURCES, ids=sorted(change.ids))
         before = [(row, Descriptions.from_properties(row)) for row in rows]
         after = [(row, said, change.descriptions(row["id"], said)) for row, said in before]
         await self._load_reliabilities({i[0] for _, _, rest in after for i in rest.entries})
@@ -386,9 +415,9 @@ class Writer:
                 changed.append(self._node(row["id"], rest) | {"was": row["labels"]})
             if not rest.entries:
                 bare.add(row["id"])
-        for part in _chunks(changed):
+        for part in chunks(changed):
             await self._update_entities(part)
-        for ids in _chunks(sorted(bare)):
+        for ids in chunks(sorted(bare)):
             await self._delete_bare(set(ids))
         return len(changed), documents
 
@@ -424,7 +453,7 @@ class Writer:
         return await (await self._tx.run(query, parameters)).data()
 
 
-def _chunks(rows: Sequence[T]) -> Iterator[list[T]]:
+def chunks(rows: Sequence[T]) -> Iterator[list[T]]:
     """The rows in lists of at most `_CHUNK`."""
     return (list(rows[start : start + _CHUNK]) for start in range(0, len(rows), _CHUNK))
 
@@ -434,7 +463,7 @@ UNWIND $ids AS id MATCH (s:Source {id: id})
 RETURN s.id AS id, s.reliability AS reliability, s.trust AS trust, s.quarantined AS quarantined,
        s.documents AS documents, s.descriptions AS descriptions
 """
-_READ_ENTITIES = """
+READ_ENTITIES = """
 UNWIND $ids AS id MATCH (n:Entity {id: id})
 RETURN n.id AS id, labels(n) AS labels, n.sources AS sources, n.documents AS documents,
        n.descriptions AS descriptions, n.places AS places
@@ -455,13 +484,13 @@ UNWIND $rows AS r MATCH (s:Entity {{id: r.s}})-[f:{type}]->(o:Entity {{id: r.o}}
 _DELETE_FACTS = """
 UNWIND $rows AS r MATCH (s:Entity {{id: r.s}})-[f:{type}]->(o:Entity {{id: r.o}}) DELETE f
 """
-_FACTS_OF_SOURCES = """
+FACTS_OF_SOURCES = """
 MATCH (s:Entity)-[f:{type}]->(o:Entity)
 WHERE any(id IN $ids WHERE id IN f.sources OR id IN f.documents)
 RETURN s.id AS subject, o.id AS object, f.sources AS sources, f.documents AS documents,
        f.qualifiers AS qualifiers, f.confidences AS confidences, f.places AS places
 """
-_ENTITIES_OF_SOURCES = """
+ENTITIES_OF_SOURCES = """
 MATCH (n:Entity) WHERE any(id IN $ids WHERE id IN n.sources OR id IN n.documents)
 RETURN n.id AS id, labels(n) AS labels, n.sources AS sources, n.documents AS documents,
        n.descriptions AS descriptions, n.places AS places

@@ -1,4 +1,4 @@
-"""Commands that look into the graph: `search`, `cypher`, `sources`, `status`, `digest`, `export rdf`."""
+"""Commands that look into the graph: `search`, `cypher`, `status`, `digest`, `export rdf`."""
 
 from __future__ import annotations
 
@@ -21,10 +21,6 @@ def register(app: typer.Typer) -> None:
     app.command()(cypher)
     app.command()(status)
     app.command()(digest)
-    sources = typer.Typer(no_args_is_help=True, help="Who says something.")
-    sources.command("list")(list_sources)
-    sources.command()(retract)
-    app.add_typer(sources, name="sources")
     export = typer.Typer(no_args_is_help=True, help="Write the graph in other formats.")
     export.command("rdf")(export_rdf)
     app.add_typer(export, name="export")
@@ -112,40 +108,6 @@ def digest(context: typer.Context, json: Json = False) -> None:
         print_json({"digest": value})
     else:
         typer.echo(value)
-
-
-def list_sources(
-    context: typer.Context,
-    kind: Annotated[str | None, typer.Option(help="Only of this kind, e.g. publication.")] = None,
-    limit: Annotated[int, typer.Option(min=1)] = 1000,
-    offset: Annotated[int, typer.Option(min=0)] = 0,
-    json: Json = False,
-) -> None:
-    """Lists sources by id."""
-    found = with_service(context, lambda service: service.sources(kind, limit, offset))
-    if json:
-        print_json(found)
-        return
-    rows = table("id", "kind", "name", "reliability")
-    for source in found:
-        reliability = source["reliability"]
-        rows.add_row(
-            source["id"], source["kind"], source["name"] or "", "" if reliability is None else f"{reliability:g}"
-        )
-    out().print(rows if found else "no sources")
-
-
-def retract(
-    context: typer.Context,
-    source: Annotated[str, typer.Argument(help="Id of a source or document.")],
-    json: Json = False,
-) -> None:
-    """Takes back all that a source, or a document, says."""
-    done = with_service(context, lambda service: service.retract(source))
-    if json:
-        print_json(done)
-    else:
-        out().print(f"{source} retracted: {done.entities:,} entities and {done.facts:,} facts removed or changed")
 
 
 def export_rdf(

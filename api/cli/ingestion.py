@@ -31,6 +31,9 @@ def ingest(
         list[Path] | None, typer.Argument(help="Files or folders; none takes the reader's own data.")
     ] = None,
     name: Annotated[str | None, typer.Option(help="Stands for the path's own name in document ids.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only tell what would change; nothing is written.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Loads files into the graph. What is there is skipped; a run that was stopped goes on when started again."""
@@ -43,7 +46,7 @@ def ingest(
         outcomes = []
         for path in paths or (None,):
             with show_progress(err()) as show:
-                outcome = await service.ingest(reader, path, name, show)
+                outcome = await service.ingest(reader, path, name, show, dry_run=dry_run)
             outcomes.append(outcome)
             _warn(outcome)
         return outcomes
@@ -54,7 +57,7 @@ def ingest(
         print_json(views if len(views) > 1 else views[0])
     else:
         for outcome in outcomes:
-            out().print(_summary(outcome))
+            out().print(("dry run, nothing is written: " if dry_run else "") + _summary(outcome))
     if any(outcome.report.failed for outcome in outcomes):
         raise typer.Exit(EXIT_PARTIAL)
 
@@ -68,7 +71,9 @@ def _summary(outcome: Outcome) -> str:
         f"{report.entities:,} entities and {report.facts:,} facts created or changed",
     ]
     if report.changed:
-        parts.insert(2, f"{report.changed:,} of them loaded anew")
+        parts.insert(
+            2, f"{report.changed:,} had changed: {report.retracted:,} entities and facts taken back or replaced"
+        )
     return f"{report.reader}: {', '.join(parts)}"
 
 

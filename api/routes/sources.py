@@ -10,7 +10,7 @@ from api.auth import LongRoute, needs
 from api.keys import Role
 from api.responses import JSON
 from api.routes.parts import IdPath, Limit, Offset, ServiceDep, guarded_router
-from api.schemas import RetractionAnswer, SourceAnswer, SourcesAnswer
+from api.schemas import RetractionAnswer, SourceAnswer, SourcesAnswer, TrustRequest
 
 router = guarded_router("sources")
 retractions = APIRouter(prefix="/v1", tags=["sources"], route_class=LongRoute)
@@ -32,6 +32,12 @@ async def sources(
 async def source(id: IdPath, service: ServiceDep) -> JSON:  # noqa: A002
     """One source."""
     return JSON(await service.source(id))
+
+
+@retractions.put("/sources/{id:path}/trust", response_model=RetractionAnswer, openapi_extra=needs(Role.ADMIN))
+async def trust(id: IdPath, body: TrustRequest, service: ServiceDep) -> JSON:  # noqa: A002
+    """Says how far a source is trusted, or quarantines it; all that it says is weighed anew."""
+    return JSON(await service.trust(id, body.level, quarantined=body.quarantined))
 
 
 @retractions.delete("/sources/{id:path}", response_model=RetractionAnswer, openapi_extra=needs(Role.ADMIN))

@@ -14,10 +14,11 @@ import pytest_asyncio
 
 from benchmarks.crash import load_killed, load_undisturbed
 from benchmarks.stores import Database
-from ingestion.pipeline import IngestionReport, Progress, _Task, _Worker, ingest
+from ingestion.pipeline import IngestionReport, Progress, ingest
 from ingestion.readers.base import Document, get_reader
 from ingestion.readers.hpo import HpoReader
 from ingestion.resolve import VocabularyResolver
+from ingestion.worker import Task, Worker
 from kg.dialect import ArcadeDialect, Neo4jDialect
 from kg.errors import ConflictError, InputError, StoreUnavailableError
 from kg.store import Batch, GraphStore, WriteReport
@@ -132,6 +133,25 @@ class TestLoading:
         ledger = await load.store.ledger()
         assert ledger["hpo:phenotype.hpoa"].complete
         assert not ledger["hpo:phenotype.hpoa"].stale
+
+    async def test_a_rehearsal_says_what_would_change_and_changes_nothing(
+        self, load: Loads, embedded_backend: Backend, tmp_path: Path
+    ) -> None:
+        folder = write_hpo(tmp_path / "hpo")
+        rehearsed = await load(folder, dry_run=True)
+        assert await load.store.version() == 0
+        assert (await load.store.counts())["entities"] == {}
+        done = await load(folder)
+        assert (rehearsed.entities, rehearsed.facts) == (done.entities, done.facts)
+        assert rehearsed.loaded == 3
+        before = await load.store.digest()
+        changed = HPOA + hpoa_row("OMIM:5", "Another", reference="PMID:5")
+        report = await load(write_hpo(tmp_path / "hpo", hpoa=changed), dry_run=True)
+        assert (report.entities, report.facts, report.retracted, report.changed) == (1, 1, 0, 1)
+        report = await load(write_hpo(tmp_path / "hpo", hpoa=HPOA_HEAD), dry_run=True)
+        assert (report.entities, report.facts, report.changed) == (0, 0, 1)
+        assert report.retracted > 0
+        assert await load.store.digest() == before
 
     @pytest.mark.parametrize("batches", [1, 2])
     async def test_a_changed_file_whose_loading_was_stopped(
@@ -304,6 +324,23 @@ class TestStops:
         assert found.kills + found.database_kills >= 2
         assert found.starts >= 2
 
+    async def test_a_store_that_comes_back_is_waited_for(
+        self, load: Loads, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write, calls = GraphStore.write, 0
+
+        async def fail_once(self: GraphStore, batch: Batch) -> WriteReport:
+            nonlocal calls
+            calls += 1
+            if calls == 2:
+                raise StoreUnavailableError("graph database bolt://there: gone")
+            return await write(self, batch)
+
+        monkeypatch.setattr(GraphStore, "write", fail_once)
+        monkeypatch.setattr("ingestion.pipeline._PAUSE_S", (0.01,))
+        report = await load(write_hpo(tmp_path / "hpo"), batch_size=10)
+        assert (report.loaded, report.facts) == (3, 27)
+
     async def test_a_store_that_goes_away_in_the_middle(
         self, load: Loads, embedded_backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -320,7 +357,7 @@ class TestStops:
 
         monkeypatch.setattr(GraphStore, "write", fail_later)
         with pytest.raises(StoreUnavailableError, match=r"there: gone; 30 records of this run are committed, the same"):
-            await load(folder, batch_size=10)
+            await load(folder, batch_size=10, patience_s=0)
         monkeypatch.undo()
         report = await load(folder, batch_size=10)
         assert report.records == (await fresh_records(folder)) - 30
@@ -361,7 +398,7 @@ class TestMemory:
         terms = next(d for d in HpoReader().documents(folder) if d.path.suffix == ".obo")
         for record in HpoReader().read(terms):
             resolver.resolve(record)
-        worker = _Worker(HpoReader(), resolver, [_Task(document, 0)], 1000, "")
+        worker = Worker(HpoReader(), resolver, [Task(document, 0)], 1000, "")
         chunks = worker.chunks()
         first, _ = await anext(chunks)
         assert first.records == 1000
@@ -374,7 +411,7 @@ class TestMemory:
     async def test_a_worker_that_nobody_reads_from_ends(self, tmp_path: Path) -> None:
         folder = write_hpo(tmp_path / "hpo")
         document = Document("hpo:hp.obo", folder / "hp.obo")
-        worker = _Worker(HpoReader(), VocabularyResolver(ONTOLOGY), [_Task(document, 0)], 1, "")
+        worker = Worker(HpoReader(), VocabularyResolver(ONTOLOGY), [Task(document, 0)], 1, "")
         await anext(worker.chunks())
         await asyncio.wait_for(worker.stop(), 10)
 

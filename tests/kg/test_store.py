@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -358,6 +359,32 @@ class TestLookingUp:
         assert [s["id"] for s in await store.sources(kind="model")] == [MODEL.id]
         assert [s["id"] for s in await store.sources(limit=1, offset=1)] == [RELEASE.id]
         assert await store.source("PMID:2") is None
+
+    async def test_a_source_in_quarantine_does_not_count(self, store: GraphStore) -> None:
+        await store.write(sample())
+        before = await store.digest()
+        beliefs = "MATCH ()-[f]->() WHERE $id IN f.sources RETURN f.belief AS belief, size(f.sources) AS sources"
+
+        async def read() -> list[dict[str, Any]]:
+            return [row async for row in store.read(beliefs, {"id": MODEL.id})]
+
+        counted = await read()
+        done = await store.trust(MODEL.id, quarantined=True)
+        assert done.facts == len(counted) > 0
+        assert (await store.source(MODEL.id))["quarantined"]
+        for row, was in zip(await read(), counted, strict=True):
+            assert row["belief"] < was["belief"]
+            assert row["belief"] == 0 or row["sources"] > 1
+        await store.write(sample())  # what it says once more stays in quarantine
+        assert (await store.source(MODEL.id))["reliability"] == 0
+        await store.trust(MODEL.id)
+        assert await store.digest() == before
+        await store.trust(MODEL.id, 0.5)
+        assert (await store.source(MODEL.id))["reliability"] == 0.5
+        with pytest.raises(NotFoundError, match="no source 'nobody'"):
+            await store.trust("nobody")
+        with pytest.raises(InputError, match="outside 0…1"):
+            await store.trust(MODEL.id, 1.5)
 
     async def test_identity_stays(self, store: GraphStore, backend: Backend) -> None:
         identity = await store.identity()

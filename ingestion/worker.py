@@ -1,0 +1,223 @@
+"""The thread that reads documents, resolves their records and prepares batches, while another writes them."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import sys
+import threading
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from ingestion.dead_letters import MAX_RECORD, DeadLetter
+from ingestion.readers.base import Document, Reader, unreadable
+from ingestion.resolve import VocabularyResolver
+from kg.changes import Unsaid
+from kg.errors import InputError
+from kg.model import Claim, Entity, Record, Source
+from kg.store import Batch, LedgerEntry, PreparedBatch
+
+_QUEUED_BATCHES = 2
+_COLLECT_EVERY = 200_000
+"""Objects made between two garbage collections: batches are many small objects without cycles, and Python's own 700
+make the collector take a third of the time."""
+_SWITCH_S = 0.0005
+"""How long the thread that reads may keep the interpreter when the one that writes has got the database's answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A document to be read, but for the records that are committed already.
+
+    Attributes:
+        stale: the graph holds what an earlier content of it said.
+        known: its entry in the ledger.
+        only: numbers of the records that are wanted, of a document that is loaded already; empty for all.
+    """
+
+    document: Document
+    skip: int
+    stale: bool = False
+    known: LedgerEntry | None = None
+    only: frozenset[int] = frozenset()
+
+
+@dataclass(slots=True)
+class Chunk:
+    """What the worker hands over for one transaction."""
+
+    sources: list[Source] = field(default_factory=list)
+    entities: list[Entity] = field(default_factory=list)
+    claims: list[Claim] = field(default_factory=list)
+    rejected: list[DeadLetter] = field(default_factory=list)
+    ledger: dict[str, LedgerEntry] = field(default_factory=dict)
+    follows: dict[str, LedgerEntry | None] = field(default_factory=dict)
+    finished: list[tuple[LedgerEntry, Unsaid]] = field(default_factory=list)
+    records: int = 0
+    failed_documents: int = 0
+    document: str = ""
+    bytes_read: int = 0
+
+    def add(self, record: Record, document: Document, number: int) -> None:
+        """Takes in one record, the document's `number`-th."""
+        self.records += 1
+        if isinstance(record, Claim):
+            self.claims.append(record)
+        elif isinstance(record, Entity):
+            self.entities.append(record)
+        elif isinstance(record, Source):
+            self.sources.append(record)
+        else:
+            place, text = record.place, record.record[:MAX_RECORD]
+            self.rejected.append(
+                DeadLetter(document.id, str(document.path), document.content, number, place, record.reason, text)
+            )
+
+    def enter(self, entry: LedgerEntry, before: LedgerEntry | None) -> None:
+        """Notes how far a document is with this chunk, and how far it was before."""
+        self.document = entry.document
+        self.ledger[entry.document] = entry
+        self.follows.setdefault(entry.document, before)
+
+    @property
+    def batch(self) -> Batch:
+        """Its records as the store takes them."""
+        return Batch(self.sources, self.entities, self.claims, list(self.ledger.values()), self.follows)
+
+
+def unread(document: Document, content: str, error: InputError) -> DeadLetter:
+    """The letter for a document that could not be read, or not to its end."""
+    return DeadLetter(document.id, str(document.path), content, 0, error.place, error.reason, "")
+
+
+Prepared = tuple[Chunk, PreparedBatch]
+
+
+class Worker:
+    """Reads and resolves in a thread of its own, and hands over chunks through a bounded queue."""
+
+    def __init__(
+        self, reader: Reader, resolver: VocabularyResolver, tasks: list[Task], batch_size: int, run: str
+    ) -> None:
+        self._reader = reader
+        self._resolver = resolver
+        self._tasks = tasks
+        self._batch_size = batch_size
+        self._run_id = run
+        self._switch_before = sys.getswitchinterval()
+        self._collect_before = gc.get_threshold()
+        self._stopped = threading.Event()
+        self._queue: asyncio.Queue[Prepared | Exception | None] = asyncio.Queue(_QUEUED_BATCHES)
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._run, name="ingestion-reader", daemon=True)
+
+    async def chunks(self) -> AsyncIterator[Prepared]:
+        """Starts the thread; chunks as they come.
+
+        Raises:
+            Exception: whatever ended the thread.
+        """
+        sys.setswitchinterval(_SWITCH_S)
+        gc.set_threshold(_COLLECT_EVERY)
+        self._thread.start()
+        while (item := await self._queue.get()) is not None:
+            if isinstance(item, Exception):
+                raise item
+            yield item
+
+    async def stop(self) -> None:
+        """Ends the thread, if it runs, and waits for it."""
+        sys.setswitchinterval(self._switch_before)
+        gc.set_threshold(*self._collect_before)
+        self._stopped.set()
+        while self._thread.is_alive():
+            while not self._queue.empty():
+                self._queue.get_nowait()
+            await asyncio.sleep(0.01)
+
+    def _run(self) -> None:
+        try:
+            for chunk in self._read():
+                prepared = PreparedBatch.of(chunk.batch, self._resolver.ontology, checked=True)  # by the resolver
+                if not self._hand_over((chunk, prepared)):
+                    return
+            self._hand_over(None)
+        except Exception as error:  # noqa: BLE001 (raised again where the chunks are awaited)
+            self._hand_over(error)
+
+    def _hand_over(self, item: Prepared | Exception | None) -> bool:
+        """Waits for room in the queue; False once stopped."""
+        if self._stopped.is_set():
+            return False
+        asyncio.run_coroutine_threadsafe(self._queue.put(item), self._loop).result()
+        return not self._stopped.is_set()
+
+    def _read(self) -> Iterator[Chunk]:
+        chunk = Chunk()
+        bytes_before = 0
+        for task in self._tasks:
+            document = task.document
+            self._resolver.start_document()
+            records = self._reader.read(document)
+            number = 0
+            latest = task.known
+            unsaid = Unsaid(document.id) if task.stale else None
+            failure: InputError | None = None
+            while True:
+                try:
+                    record = next(records, None)
+                except InputError as error:
+                    failure = error
+                    break
+                except OSError as error:
+                    failure = unreadable(document.path, error)
+                    break
+                if record is None:
+                    break
+                number += 1
+                for resolved in self._resolver.resolve_all(record):
+                    if unsaid is not None:
+                        unsaid.say(resolved)
+                    if number > task.skip and (not task.only or number in task.only):
+                        chunk.add(resolved, document, number)
+                if chunk.records >= self._batch_size and not task.only:
+                    chunk.bytes_read = bytes_before + min(document.bytes_read, document.size)
+                    entry = self._entry(task, number, complete=False)
+                    chunk.enter(entry, latest)
+                    latest = entry
+                    yield chunk
+                    chunk = Chunk()
+            if task.only:
+                yield chunk
+                chunk = Chunk()
+                continue
+            if failure is not None:
+                chunk.rejected.append(unread(document, document.content, failure))
+                chunk.failed_documents += 1
+            bytes_before += document.size
+            chunk.bytes_read = bytes_before
+            committed = max(number, task.skip)
+            complete = failure is None
+            chunk.enter(self._entry(task, committed, complete=complete and unsaid is None), latest)
+            if complete and unsaid is not None:
+                chunk.finished.append((self._entry(Task(document, 0), committed, complete=True), unsaid))
+            if len(chunk.ledger) >= self._batch_size:
+                yield chunk
+                chunk = Chunk()
+        if chunk.ledger:
+            yield chunk
+
+    def _entry(self, task: Task, records: int, *, complete: bool) -> LedgerEntry:
+        document = task.document
+        return LedgerEntry(
+            document=document.id,
+            path=document.location,
+            content=document.content,
+            reader=f"{self._reader.name}@{self._reader.version}",
+            records=records,
+            complete=complete,
+            stale=task.stale,
+            run=self._run_id,
+            at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        )

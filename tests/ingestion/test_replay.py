@@ -1,0 +1,84 @@
+"""Dead letters that are tried again."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from ingestion.dead_letters import read_letters
+from ingestion.pipeline import ingest
+from ingestion.readers.base import get_reader
+from ingestion.replay import replay
+from kg.store import GraphStore
+from tests.ingestion.samples import HPOA, OBO, hpoa_row, packet, write_hpo, write_json
+from tests.support.backends import Backend
+
+UNKNOWN = hpoa_row("OMIM:7", "Seventh", term="HP:7777777", reference="PMID:7")
+TERM = "\n[Term]\nid: HP:7777777\nname: A new term\nis_a: HP:0000118\n"
+
+
+@pytest_asyncio.fixture
+async def store(embedded_backend: Backend) -> AsyncIterator[GraphStore]:
+    embedded_backend.empty()
+    opened = await embedded_backend.open()
+    yield opened
+    await opened.close()
+
+
+async def test_what_a_newer_vocabulary_makes_acceptable_is_written(
+    store: GraphStore, embedded_backend: Backend, tmp_path: Path
+) -> None:
+    letters = tmp_path / "letters.jsonl"
+    case = packet("one", phenotypicFeatures=[{"type": {"id": "HP:7777777"}}, {"type": {"id": "HP:0001250"}}])
+    cases = write_json(tmp_path / "cases" / "case.json", case)
+    newer = write_hpo(tmp_path / "newer" / "hpo", obo=OBO + TERM)
+    await ingest(store, get_reader("hpo"), newer, dead_letters=letters)
+    await ingest(store, get_reader("phenopackets"), cases, dead_letters=letters)
+    expected = await store.digest()
+    assert not list(read_letters(letters))
+
+    embedded_backend.empty()
+    older = write_hpo(tmp_path / "older" / "hpo", obo=OBO)
+    await ingest(store, get_reader("hpo"), older, dead_letters=letters)
+    report = await ingest(store, get_reader("phenopackets"), cases, dead_letters=letters)
+    assert report.rejected == 1
+    [letter] = read_letters(letters)
+    assert "HP:7777777" in letter.reason
+
+    again = await replay(store, letters)
+    assert (again.written, again.refused, again.left) == (0, 1, [])
+    assert list(read_letters(letters)) == [letter]
+
+    (older / "hp.obo").write_text(OBO + TERM)
+    await ingest(store, get_reader("hpo"), older, dead_letters=letters)
+    again = await replay(store, letters)
+    assert (again.written, again.refused, again.left, again.facts) == (1, 0, [], 1)
+    assert not list(read_letters(letters))
+    assert await store.digest() == expected
+
+
+async def test_a_file_that_changed_or_went_is_left(store: GraphStore, tmp_path: Path) -> None:
+    letters = tmp_path / "letters.jsonl"
+    folder = write_hpo(tmp_path / "hpo", hpoa=HPOA + UNKNOWN)
+    assert (await ingest(store, get_reader("hpo"), folder, dead_letters=letters)).rejected == 1
+    before = letters.read_bytes()
+    (folder / "phenotype.hpoa").write_text(HPOA)
+    report = await replay(store, letters)
+    assert (report.written, report.refused) == (0, 0)
+    assert "has changed; load it again" in report.left[0][1]
+    (folder / "phenotype.hpoa").unlink()
+    report = await replay(store, letters)
+    assert "phenotype.hpoa" in report.left[0][1]
+    assert letters.read_bytes() == before
+
+
+@pytest.mark.parametrize("documents", [["hpo:phenotype.hpoa"], ["other"]])
+async def test_only_some_documents(store: GraphStore, tmp_path: Path, documents: list[str]) -> None:
+    letters = tmp_path / "letters.jsonl"
+    await ingest(store, get_reader("hpo"), write_hpo(tmp_path / "hpo", hpoa=HPOA + UNKNOWN), dead_letters=letters)
+    report = await replay(store, letters, documents)
+    assert report.refused == (documents != ["other"])
+    assert len(list(read_letters(letters))) == 1
