@@ -107,7 +107,7 @@ def dawid_skene(own: Votes, others: Sequence[Votes]) -> float:
         wrong = math.log((1.0 - surest) / many)
         for at in range(many + 1):
             said = options[at].get(source, 0.0) if at < many else 0.0
-            log[at] += max(math.log(min(said, 1.0 - 1e-9)), wrong) if said else wrong
+            log[at] += math.log(min(said, 1.0 - 1e-9)) if said else wrong
     if not options[0]:
         return 0.0
     return round(1.0 / sum(math.exp(min(other - log[0], 700.0)) for other in log), 12)
