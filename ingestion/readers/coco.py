@@ -87,8 +87,11 @@ class _Writer:
         beside = self._document.beside if isinstance(self._document, Accompanied) else ()
         for path in beside:
             for item in values(Document(self._document.id, path), _CATEGORIES):
-                if isinstance(item, Item):
-                    self._learn_category(item)
+                try:
+                    if isinstance(item, Item):
+                        self._learn_category(item)
+                except ValueError:
+                    continue  # said where that file is loaded
         for item in values(self._document):
             yield from self._statement(item, known=False)
 

@@ -21,6 +21,7 @@ MAX_VALUE = 8 << 20
 Path = tuple[str, ...]
 TOP: Path = ()
 
+_TOO_LONG = f"longer than {MAX_VALUE:,} characters"
 _CHUNK = 1 << 20
 _LOW = 1 << 16
 _SHOWN = 2000
@@ -29,6 +30,7 @@ _MAX_NAMES = 1_000_000
 _BLANK = re.compile(r"[ \t\r\n]*")
 _SEPARATORS = re.compile(r"[ \t\r\n,]*")
 _LINE_START = re.compile(r"\n(?=[{\[])")
+_FOREIGN = re.compile(r"[\udc80-\udcff]")
 _SCALAR_END = re.compile(r"[,\]}\n]")
 _STRING = r'"(?:[^"\\\n]|\\.)*"'
 _QUOTED = re.compile(_STRING)
@@ -135,12 +137,14 @@ class _Text:
             except json.JSONDecodeError as error:
                 torn = len(self.window) - error.pos < 64 or error.msg.startswith("Unterminated")
                 if torn and len(self.window) - self.at >= MAX_VALUE:
-                    raise _UnfitError(f"longer than {MAX_VALUE:,} characters") from None
+                    raise _UnfitError(_TOO_LONG) from None
                 if torn and self.more():
                     continue
                 raise
             if end == len(self.window) and self.more():
                 continue  # a number may go on
+            if end - self.at > MAX_VALUE:
+                raise _UnfitError(_TOO_LONG)
             raw = self.window[self.at : end]
             if not raw.isascii() or "\\u" in raw:
                 _check_text(value)
@@ -276,7 +280,7 @@ class _Walk:
             value = text.value()
         except (ValueError, RecursionError) as error:
             start = text.window[text.at : text.at + _SHOWN]
-            reason = _reason(error)
+            reason = _reason(error, start)
             skip = text.skip_line if lines else text.skip
             skip()
             if not text.peek() and isinstance(error, json.JSONDecodeError):
@@ -300,14 +304,20 @@ def _check_text(value: object) -> None:
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
-        code = ord(error.object[error.start])
-        what = f"byte {code - 0xDC00:#04x}" if 0xDC80 <= code <= 0xDCFF else f"half a character, \\u{code:04x}"
-        raise _UnfitError(f"not UTF-8: {what}") from None
+        raise _UnfitError(_not_utf8(error.object[error.start])) from None
 
 
-def _reason(error: Exception) -> str:
+def _not_utf8(character: str) -> str:
+    code = ord(character)
+    what = f"byte {code - 0xDC00:#04x}" if 0xDC80 <= code <= 0xDCFF else f"half a character, \\u{code:04x}"
+    return f"not UTF-8: {what}"
+
+
+def _reason(error: Exception, start: str) -> str:
     if isinstance(error, RecursionError):
         return "nested too deeply"
+    if isinstance(error, json.JSONDecodeError) and (foreign := _FOREIGN.search(start)):
+        return _not_utf8(foreign[0])
     if isinstance(error, json.JSONDecodeError):
         return f"not JSON: {error.msg}"
     if isinstance(error, _UnfitError):

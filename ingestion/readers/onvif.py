@@ -56,14 +56,15 @@ class OnvifReader:
         """Each object of each frame."""
         said = Said()
         camera = stem_of(key_of(document.id).rsplit("/", 1)[-1])
-        count = 0
+        count, broken = 0, False
         for frame in _frames(document):
             if isinstance(frame, Rejected):
+                broken = True
                 yield frame
             else:
                 yield from records_of(frame, document.id, f"Frame[{count}]", camera, said)
                 count += 1
-        if not count:
+        if not count and not broken:
             yield Rejected("no frames (tt:Frame) inside", "", "", document.id)
 
 

@@ -88,6 +88,7 @@ class _Scene:
         name = stem_of(key_of(document.id))
         self._medium = Medium(curie("video", name), name)
         self._labels: dict[str, str] = {}
+        self._things: set[str] = set()
 
     def describe(self) -> Iterator[Record]:
         """The medium, then what the file says of things as a whole."""
@@ -95,14 +96,15 @@ class _Scene:
         found = False
         for item in self._items("streams"):
             if isinstance(item, Rejected):
+                found = True
                 yield item
             else:
                 yield from self._guarded(self._stream, item)
         for item in self._items(*wanted):
+            found = True
             if isinstance(item, Rejected):
                 yield item
                 continue
-            found = True
             make = self._object if item.path[1] == "objects" else self._happening
             yield from self._guarded(make, item)
         if not found:
@@ -127,7 +129,7 @@ class _Scene:
     def _items(self, *names: str) -> Iterator[Item | Rejected]:
         """The members of these parts; what is wrong with the file as a whole is told once, not in each pass."""
         for item in values(self._document, *(("openlabel", name) for name in names)):
-            if isinstance(item, Item) or self._said.first((item.place, item.reason)):
+            if isinstance(item, Item) or self._said.first(_cause(item)):
                 yield item
 
     def _guarded(self, make: Callable[[Item], Iterator[Record]], item: Item) -> Iterator[Record]:
@@ -151,6 +153,7 @@ class _Scene:
         track = self._track(item.key, label, stated)
         yield from track_records(track, self._source, item.place, self._said)
         self._labels[item.key] = label
+        self._things.add(track.id)
         data = mapping(stated.get("object_data") or {}, "object_data")
         yield from self._boxes(item.key, data, _Frame(), item.place)
 
@@ -180,6 +183,7 @@ class _Scene:
         properties |= dict(_interval(stated))
         yield from source_records(self._source, self._said)
         yield from medium_records(self._medium, self._source, item.place, self._said)
+        self._things.add(id_)
         yield Entity(id_, ("Event",), self._source.id, properties, self._key, item.place)
         yield self._claim(id_, "DETECTED_IN", self._medium.id, item.place)
         yield Entity(concept, ("Concept",), self._source.id, {"name": class_.name}, self._key, item.place)
@@ -190,7 +194,7 @@ class _Scene:
         predicate = text(stated.get("type"), "type")
         ends = [
             [
-                self._thing(text(mapping(end, name).get("type"), f"{name}.type"), text(end.get("uid"), f"{name}.uid"))
+                self._known(text(mapping(end, name).get("type"), f"{name}.type"), text(end.get("uid"), f"{name}.uid"))
                 for end in sequence(stated.get(name), name)
             ]
             for name in ("rdf_subjects", "rdf_objects")
@@ -259,9 +263,20 @@ class _Scene:
     def _thing(self, kind: str, uid: str) -> str:
         return curie("track" if kind == "object" else "event", self._key, kind, uid)
 
+    def _known(self, kind: str, uid: str) -> str:
+        if (id_ := self._thing(kind, uid)) not in self._things:
+            raise ValueError(f"there is no {kind} {uid!r}")
+        return id_
+
     def _claim(self, subject: str, relation: str, object_: str, place: str, predicate: str = "") -> Claim:
         qualifiers = {"predicate": predicate} if predicate else {}
         return Claim(subject, relation, object_, self._source.id, 1.0, qualifiers, self._key, place)
+
+
+def _cause(rejected: Rejected) -> tuple[str, str]:
+    """By which two passes find the same thing wrong."""
+    ends = rejected.reason.startswith("the file ends")
+    return ("", "the file ends") if ends else (rejected.place, rejected.reason)
 
 
 def _interval(stated: dict[str, Any]) -> tuple[tuple[str, Value], ...]:

@@ -46,36 +46,56 @@ NAMES = "path: ../set\nnc: 2\nnames:\n  0: Pedestrian\n  1: traffic_light\n"
 
 def frigate(time: float = 100.25, kind: str = "update", **changes: Any) -> dict[str, Any]:
     event = {
-        "id": "99.5-abc", "camera": "gate", "frame_time": time, "label": "car", "sub_label": None, "top_score": 0.9,
-        "false_positive": False, "start_time": 99.5, "end_time": None, "score": 0.8, "box": [10, 20, 110, 220],
-        "current_zones": ["drive"], "entered_zones": ["drive", "front yard"], "stationary": False,
-    } | changes  # fmt: skip
+        "id": "99.5-abc",
+        "camera": "gate",
+        "frame_time": time,
+        "label": "car",
+        "sub_label": None,
+        "top_score": 0.9,
+        "false_positive": False,
+        "start_time": 99.5,
+        "end_time": None,
+        "score": 0.8,
+        "box": [10, 20, 110, 220],
+        "current_zones": ["drive"],
+        "entered_zones": ["drive", "front yard"],
+        "stationary": False,
+    } | changes
     return {"type": kind, "before": {"id": "99.5-abc", "score": 0.1}, "after": event}
 
 
 def deepstream(id_: str = "m-1", **changes: Any) -> dict[str, Any]:
     object_ = {
-        "id": "5", "speed": 12.5, "direction": 0.0,
+        "id": "5",
+        "speed": 12.5,
+        "direction": 0.0,
         "vehicle": {"type": "sedan", "color": "blue", "license": "XX1", "licenseState": "", "confidence": 0.75},
         "bbox": {"topleftx": 5, "toplefty": 10, "bottomrightx": 25, "bottomrighty": 40},
-    }  # fmt: skip
+    }
     return {
-        "messageid": id_, "mdsversion": "1.0", "@timestamp": "2024-01-02T03:04:05.500Z",
+        "messageid": id_,
+        "mdsversion": "1.0",
+        "@timestamp": "2024-01-02T03:04:05.500Z",
         "place": {"id": "1", "name": "garage", "type": "garage"},
         "sensor": {"id": "C 1", "type": "Camera", "description": "Entrance", "location": {"lat": 45.5, "lon": 8.25}},
         "analyticsModule": {"id": "X", "description": "Plates", "source": "OpenALR", "version": "1.0"},
-        "object": object_, "event": {"id": "e-1", "type": "entry"}, "videoPath": "",
-    } | changes  # fmt: skip
+        "object": object_,
+        "event": {"id": "e-1", "type": "entry"},
+        "videoPath": "",
+    } | changes
 
 
 def minimal(**changes: Any) -> dict[str, Any]:
     return {
-        "version": "4.0", "id": "252", "@timestamp": "2024-01-02T03:04:05.500Z", "sensorId": "C 1",
+        "version": "4.0",
+        "id": "252",
+        "@timestamp": "2024-01-02T03:04:05.500Z",
+        "sensorId": "C 1",
         "objects": [
             "7|5|10|25|40|Vehicle|#|suv|Bugatti|M|blue|XX1|CA|0.5",
             "18446744073709551615|1|2|3|4|Person|0.25",
         ],
-    } | changes  # fmt: skip
+    } | changes
 
 
 def openlabel(**changes: Any) -> dict[str, Any]:
@@ -88,24 +108,38 @@ def openlabel(**changes: Any) -> dict[str, Any]:
                     "frame_properties": {"timestamp": "2024-04-15T12:00:00+02:00"},
                     "objects": {
                         "a": {"object_data": {"bbox": [box], "num": [{"name": "confidence", "val": 0.5}]}},
-                        "b": {"object_data": {"bbox": [box | {"attributes": {"boolean": [{"name": "occluded", "val": True}]}}]}},
+                        "b": {
+                            "object_data": {
+                                "bbox": [box | {"attributes": {"boolean": [{"name": "occluded", "val": True}]}}]
+                            }
+                        },
                     },
                 }
             },
             "relations": {
                 "0": {
-                    "name": "r", "type": "isSubjectOfAction", "rdf_subjects": [{"type": "object", "uid": "b"}],
+                    "name": "r",
+                    "type": "isSubjectOfAction",
+                    "rdf_subjects": [{"type": "object", "uid": "b"}],
                     "rdf_objects": [{"type": "action", "uid": "0"}],
                 }
             },
-            "streams": {"cam": {"type": "camera", "stream_properties": {"intrinsics_pinhole": {"width_px": 200, "height_px": 400}}}},
+            "streams": {
+                "cam": {
+                    "type": "camera",
+                    "stream_properties": {"intrinsics_pinhole": {"width_px": 200, "height_px": 400}},
+                }
+            },
             "objects": {
                 "a": {"name": "s", "type": "TrafficSign", "object_data": {"text": [{"name": "ocr", "val": "50"}]}},
                 "b": {"name": "p", "type": "Pedestrian", "frame_intervals": [{"frame_start": 3, "frame_end": 9}]},
             },
-            "actions": {"0": {"name": "c", "type": "Crossing", "frame_intervals": [{"frame_start": 2, "frame_end": 4}]}},
-        } | changes
-    }  # fmt: skip
+            "actions": {
+                "0": {"name": "c", "type": "Crossing", "frame_intervals": [{"frame_start": 2, "frame_end": 4}]}
+            },
+        }
+        | changes
+    }
 
 
 def onvif_object(id_: str = "12", box: str = 'left="-0.6" top="0.6" right="-0.2" bottom="0.2"', more: str = "") -> str:
@@ -136,10 +170,12 @@ GOOD: dict[str, dict[str, Content]] = {
     "frigate": {"events.jsonl": lines(frigate(), frigate(101.5)), "one.json": frigate(103.0, id="7-x", camera="yard")},
     "deepstream": {"a.json": [deepstream(), deepstream("m-2")], "b.jsonl": lines(minimal())},
     "openlabel": {"scene.json": openlabel()},
-    "onvif": {"gate.xml": onvif(onvif_frame(onvif_object()), onvif_frame(onvif_object("13"), time="2019-05-15T12:24:58Z"))},
+    "onvif": {
+        "gate.xml": onvif(onvif_frame(onvif_object()), onvif_frame(onvif_object("13"), time="2019-05-15T12:24:58Z"))
+    },
     "mot": {"S-02/gt/gt.txt": MOT_TRUTH, "S-02/det/det.txt": MOT_DETECTIONS, "S-02/seqinfo.ini": SEQINFO},
-}  # fmt: skip
-"""Files without an error, by reader. COCO's results use the categories of the file beside them, which has no 3 and 1."""
+}
+"""Files without an error, by reader; COCO's results use the categories of the file beside them."""
 GOOD["coco"]["results.json"] = [r | {"category_id": c} for r, c in zip(RESULTS, (2, 5), strict=True)]
 
 Change = Callable[[str], str | bytes]

@@ -8,10 +8,7 @@ from typing import Any
 
 import pytest
 
-from ingestion.readers import deepstream, frigate, onvif
 from ingestion.readers.base import get_reader
-from ingestion.readers.detection import Said
-from ingestion.readers.object_classes import COCO, object_class
 from ingestion.resolve import VocabularyResolver
 from kg.model import Claim, Entity, Record, Rejected, Source
 from kg.ontology import Ontology
@@ -77,7 +74,7 @@ class TestMotContract(_Contract):
 del _Contract  # it is no contract of a reader's
 
 
-# ---- what is read ------------------------------------------------------------------------------------------------------
+# ---- what is read --------------------------------------------------------------------------------------------------
 
 
 def read(name: str, folder: Path, files: dict[str, samples.Content]) -> list[Record]:
@@ -92,6 +89,10 @@ def claims(records: list[Record], relation: str) -> set[tuple[str, str, float]]:
     return {(r.subject, r.object, r.confidence) for r in records if isinstance(r, Claim) and r.relation == relation}
 
 
+def shares(left: float, top: float, right: float, bottom: float, **more: Any) -> dict[str, Any]:
+    return {"box_left": left, "box_top": top, "box_right": right, "box_bottom": bottom, **more}
+
+
 def sources(records: list[Record]) -> dict[str, str]:
     return {r.id: r.kind for r in records if isinstance(r, Source)}
 
@@ -99,13 +100,22 @@ def sources(records: list[Record]) -> dict[str, str]:
 def test_coco_annotations_know_the_size_that_comes_behind_them(tmp_path: Path) -> None:
     records = read("coco", tmp_path, {"instances.json": samples.INSTANCES})
     assert entities(records, "Medium")["image:in/7"] == {
-        "name": "street/007.jpg", "width": 100, "height": 200, "url": "http://a.org/7.jpg",
-    }  # fmt: skip
+        "name": "street/007.jpg",
+        "width": 100,
+        "height": 200,
+        "url": "http://a.org/7.jpg",
+    }
     detections = entities(records, "Detection")
     assert detections["detection:coco:in/instances.json/11"] == {
-        "box_left": 0.0, "box_top": 0.1, "box_right": 0.5, "box_bottom": 1.0,
-        "pixel_left": 0.0, "pixel_top": 20.0, "pixel_right": 50.0, "pixel_bottom": 200,
-    }  # fmt: skip
+        "box_left": 0.0,
+        "box_top": 0.1,
+        "box_right": 0.5,
+        "box_bottom": 1.0,
+        "pixel_left": 0.0,
+        "pixel_top": 20.0,
+        "pixel_right": 50.0,
+        "pixel_bottom": 200,
+    }
     crowd = detections["detection:coco:in/instances.json/12"]
     assert (crowd["pixel_left"], crowd["pixel_bottom"], crowd["attributes"]) == (1, 9, ("iscrowd=true",))
     assert claims(records, "INSTANCE_OF") == {
@@ -118,8 +128,10 @@ def test_coco_annotations_know_the_size_that_comes_behind_them(tmp_path: Path) -
 def test_coco_results_cite_a_model_and_mean_the_same_pictures(tmp_path: Path) -> None:
     records = read("coco", tmp_path, {"results.json": samples.RESULTS, "other/x.json": samples.RESULTS[:1]})
     assert sources(records) == {
-        "coco:in/results": "model", "coco:in/other/x": "model", "evigraph:object-classes": "document",
-    }  # fmt: skip
+        "coco:in/results": "model",
+        "coco:in/other/x": "model",
+        "evigraph:object-classes": "document",
+    }
     assert claims(records, "DETECTED_IN") == {
         ("detection:coco:in/results.json/0", "image:in/7", 0.75),
         ("detection:coco:in/results.json/1", "image:in/b", 0.5),
@@ -147,18 +159,20 @@ def test_yolo(tmp_path: Path) -> None:
     records = read("yolo", tmp_path, {"data.yaml": samples.NAMES, "exp/labels/0042.txt": samples.YOLO})
     assert list(entities(records, "Medium")) == ["image:in/42"]
     assert entities(records, "Detection") == {
-        "detection:yolo:in/exp/labels/0042.txt/1": dict(box_left=0.4, box_top=0.3, box_right=0.6, box_bottom=0.7),
-        "detection:yolo:in/exp/labels/0042.txt/2": dict(
-            box_left=0.0, box_top=0.0, box_right=0.2, box_bottom=0.2, track_id="17"
-        ),
-        "detection:yolo:in/exp/labels/0042.txt/5": dict(box_left=0.1, box_top=0.1, box_right=0.3, box_bottom=0.4),
+        "detection:yolo:in/exp/labels/0042.txt/1": shares(0.4, 0.3, 0.6, 0.7),
+        "detection:yolo:in/exp/labels/0042.txt/2": shares(0.0, 0.0, 0.2, 0.2, track_id="17"),
+        "detection:yolo:in/exp/labels/0042.txt/5": shares(0.1, 0.1, 0.3, 0.4),
     }
     assert {(o, c) for _, o, c in claims(records, "INSTANCE_OF")} == {
-        ("object:person", 0.9), ("object:traffic-light", 0.25), ("object:traffic-light", 1.0),
-    }  # fmt: skip
+        ("object:person", 0.9),
+        ("object:traffic-light", 0.25),
+        ("object:traffic-light", 1.0),
+    }
     assert sources(records) == {
-        "yolo:in/exp": "model", "yolo:in/exp/labels/0042.txt": "document", "evigraph:object-classes": "document",
-    }  # fmt: skip
+        "yolo:in/exp": "model",
+        "yolo:in/exp/labels/0042.txt": "document",
+        "evigraph:object-classes": "document",
+    }
 
 
 @pytest.mark.parametrize(
@@ -185,13 +199,17 @@ def test_yolo_names_are_part_of_the_content(tmp_path: Path) -> None:
 def test_frigate_updates_are_one_track_and_the_same_frame_one_detection(tmp_path: Path) -> None:
     messages = [
         samples.frigate(100.25, "new", top_score=0.5, false_positive=True, entered_zones=[]),
-        samples.frigate(101.5, sub_label=["amazon", 0.7], recognized_license_plate="K 1", recognized_license_plate_score=0.6),
+        samples.frigate(
+            101.5, sub_label=["amazon", 0.7], recognized_license_plate="K 1", recognized_license_plate_score=0.6
+        ),
         samples.frigate(101.5, "end", end_time=102.0),
-    ]  # fmt: skip
+    ]
     records = read("frigate", tmp_path, {"events.jsonl": samples.lines(*messages)})
     track, first, second = (
-        "track:frigate/99.5-abc", "detection:frigate/99.5-abc/100.250000", "detection:frigate/99.5-abc/101.500000",
-    )  # fmt: skip
+        "track:frigate/99.5-abc",
+        "detection:frigate/99.5-abc/100.250000",
+        "detection:frigate/99.5-abc/101.500000",
+    )
     assert set(entities(records, "Track")) == {track}
     detections = entities(records, "Detection")
     assert set(detections) == {first, second}
@@ -205,25 +223,32 @@ def test_frigate_updates_are_one_track_and_the_same_frame_one_detection(tmp_path
     assert {d.get("ended_at") for d in described} == {None, "1970-01-01T00:01:42Z"}
     assert claims(records, "PART_OF_TRACK") == {(first, track, 1.0), (second, track, 1.0)}
     assert {c for c in claims(records, "INSTANCE_OF") if c[0] == track} == {
-        (track, "object:car", 0.5), (track, "object:car", 0.9), (track, "object:amazon", 0.7),
-    }  # fmt: skip
+        (track, "object:car", 0.5),
+        (track, "object:car", 0.9),
+        (track, "object:amazon", 0.7),
+    }
     assert {(s, o) for s, o, _ in claims(records, "LOCATED_IN")} == {
-        (first, "zone:gate/drive"), (second, "zone:gate/drive"),
-        (track, "zone:gate/drive"), (track, "zone:gate/front%20yard"),
-    }  # fmt: skip
+        (first, "zone:gate/drive"),
+        (second, "zone:gate/drive"),
+        (track, "zone:gate/drive"),
+        (track, "zone:gate/front%20yard"),
+    }
     assert ("track:frigate/99.5-abc", "camera:gate", 0.9) in claims(records, "DETECTED_IN")
 
 
 def test_frigate_over_http_has_shares(tmp_path: Path) -> None:
     event = {
-        "id": "1-a", "camera": "gate", "label": "person", "zones": ["drive"], "start_time": 5.0, "end_time": None,
+        "id": "1-a",
+        "camera": "gate",
+        "label": "person",
+        "zones": ["drive"],
+        "start_time": 5.0,
+        "end_time": None,
         "data": {"box": [0.25, 0.5, 0.25, 0.25], "score": 0.5, "top_score": 0.75},
-    }  # fmt: skip
+    }
     records = read("frigate", tmp_path, {"events.json": [event]})
     assert entities(records, "Detection") == {
-        "detection:frigate/1-a/best": dict(
-            box_left=0.25, box_top=0.5, box_right=0.5, box_bottom=0.75, at="1970-01-01T00:00:05Z", track_id="1-a"
-        )
+        "detection:frigate/1-a/best": shares(0.25, 0.5, 0.5, 0.75, at="1970-01-01T00:00:05Z", track_id="1-a")
     }
 
 
@@ -234,18 +259,29 @@ def test_deepstream_full(tmp_path: Path) -> None:
     records = read("deepstream", tmp_path, {"a.json": [samples.deepstream(), untracked]})
     detections = entities(records, "Detection")
     assert detections["detection:deepstream/m-1"] == {
-        "pixel_left": 5, "pixel_top": 10, "pixel_right": 25, "pixel_bottom": 40, "at": "2024-01-02T03:04:05.500000Z",
-        "track_id": "5", "text": "XX1", "attributes": ("color=blue", "speed=12.5"),
-    }  # fmt: skip
+        "pixel_left": 5,
+        "pixel_top": 10,
+        "pixel_right": 25,
+        "pixel_bottom": 40,
+        "at": "2024-01-02T03:04:05.500000Z",
+        "track_id": "5",
+        "text": "XX1",
+        "attributes": ("color=blue", "speed=12.5"),
+    }
     assert "track_id" not in detections["detection:deepstream/m-2"]
     assert claims(records, "INSTANCE_OF") == {
-        ("detection:deepstream/m-1", "object:vehicle", 0.75), ("detection:deepstream/m-1", "object:sedan", 0.75),
-        ("detection:deepstream/m-2", "object:vehicle", 1.0), ("detection:deepstream/m-2", "object:sedan", 1.0),
-    }  # fmt: skip
+        ("detection:deepstream/m-1", "object:vehicle", 0.75),
+        ("detection:deepstream/m-1", "object:sedan", 0.75),
+        ("detection:deepstream/m-2", "object:vehicle", 1.0),
+        ("detection:deepstream/m-2", "object:sedan", 1.0),
+    }
     assert ("object:sedan", "object:car", 1.0) in claims(records, "IS_A")
     assert entities(records, "Camera")["camera:C%201"] == {
-        "name": "C 1", "latitude": 45.5, "longitude": 8.25, "definition": "Entrance",
-    }  # fmt: skip
+        "name": "C 1",
+        "latitude": 45.5,
+        "longitude": 8.25,
+        "definition": "Entrance",
+    }
     assert ("detection:deepstream/m-1", "event:deepstream/e-1", 0.75) in claims(records, "PARTICIPATES_IN")
     assert ("camera:C%201", "place:deepstream/1/garage", 1.0) in claims(records, "LOCATED_IN")
     assert sources(records)["deepstream:OpenALR/1.0"] == "model"
@@ -259,8 +295,10 @@ def test_deepstream_minimal(tmp_path: Path) -> None:
     assert detections[f"{prefix}/0"]["attributes"] == ("make=Bugatti", "model=M", "color=blue", "licenseState=CA")
     assert detections[f"{prefix}/1"]["pixel_right"] == 3
     assert claims(records, "INSTANCE_OF") == {
-        (f"{prefix}/0", "object:vehicle", 0.5), (f"{prefix}/0", "object:suv", 0.5), (f"{prefix}/1", "object:person", 0.25),
-    }  # fmt: skip
+        (f"{prefix}/0", "object:vehicle", 0.5),
+        (f"{prefix}/0", "object:suv", 0.5),
+        (f"{prefix}/1", "object:person", 0.25),
+    }
     assert claims(records, "PART_OF_TRACK") == {(f"{prefix}/0", "track:deepstream/C%201/7", 1.0)}
 
 
@@ -269,10 +307,19 @@ def test_openlabel(tmp_path: Path) -> None:
     key = "openlabel:in/scene.json"
     detections = entities(records, "Detection")
     assert detections[f"detection:{key}/3/b/0"] == {
-        "box_left": 0.2, "box_top": 0.2, "box_right": 0.3, "box_bottom": 0.3, "pixel_left": 40.0, "pixel_top": 80.0,
-        "pixel_right": 60.0, "pixel_bottom": 120.0, "frame": 3, "at": "2024-04-15T10:00:00Z", "track_id": "b",
+        "box_left": 0.2,
+        "box_top": 0.2,
+        "box_right": 0.3,
+        "box_bottom": 0.3,
+        "pixel_left": 40.0,
+        "pixel_top": 80.0,
+        "pixel_right": 60.0,
+        "pixel_bottom": 120.0,
+        "frame": 3,
+        "at": "2024-04-15T10:00:00Z",
+        "track_id": "b",
         "attributes": ("occluded=true",),
-    }  # fmt: skip
+    }
     assert entities(records, "Track") == {
         f"track:{key}/object/a": {"track_id": "a", "name": "s", "text": "50"},
         f"track:{key}/object/b": {"track_id": "b", "name": "p", "first_frame": 3, "last_frame": 9},
@@ -284,47 +331,60 @@ def test_openlabel(tmp_path: Path) -> None:
 
 
 def test_onvif(tmp_path: Path) -> None:
-    pixels = '<tt:Transformation><tt:Translate x="-1" y="1"/><tt:Scale x="0.01" y="-0.02"/></tt:Transformation>'  # a picture of 200 × 100 pixels, downwards
+    # A picture of 200 × 100 pixels, downwards.
+    pixels = '<tt:Transformation><tt:Translate x="-1" y="1"/><tt:Scale x="0.01" y="-0.02"/></tt:Transformation>'
     more = (
         '<tt:VehicleInfo><tt:Type Likelihood="0.8">Car</tt:Type></tt:VehicleInfo>'
         '<tt:LicensePlateInfo><tt:PlateNumber Likelihood="0.95">WPK1</tt:PlateNumber></tt:LicensePlateInfo>'
     )
     older = (
-        '<tt:Object ObjectId="3"><tt:Appearance><tt:Class><tt:ClassCandidate><tt:Type>Animal</tt:Type><tt:Likelihood>0.2'
+        '<tt:Object ObjectId="3"><tt:Appearance><tt:Class><tt:ClassCandidate><tt:Type>Animal</tt:Type>'
+        "<tt:Likelihood>0.2"
         "</tt:Likelihood></tt:ClassCandidate><tt:ClassCandidate><tt:Type>Human</tt:Type><tt:Likelihood>0.7</tt:Likelihood>"
         "</tt:ClassCandidate></tt:Class></tt:Appearance></tt:Object>"
     )
     text = samples.onvif(
         samples.onvif_frame(samples.onvif_object(more=more), older),
         samples.onvif_frame(
-            samples.onvif_object("12", 'left="20" top="10" right="60" bottom="50"'), time="2019-05-15T12:24:58Z", more=pixels
+            samples.onvif_object("12", 'left="20" top="10" right="60" bottom="50"'),
+            time="2019-05-15T12:24:58Z",
+            more=pixels,
         ),
-    )  # fmt: skip
+    )
     records = read("onvif", tmp_path, {"gate.xml": text})
     detections = entities(records, "Detection")
     first, second, third = (
-        "detection:onvif/gate/2019-05-15T12:24:57.321000Z/12", "detection:onvif/gate/2019-05-15T12:24:57.321000Z/3",
+        "detection:onvif/gate/2019-05-15T12:24:57.321000Z/12",
+        "detection:onvif/gate/2019-05-15T12:24:57.321000Z/3",
         "detection:onvif/gate/2019-05-15T12:24:58Z/12",
-    )  # fmt: skip
+    )
     edges = ("box_left", "box_top", "box_right", "box_bottom")
     assert [detections[first][e] for e in edges] == [0.2, 0.2, 0.4, 0.4]
     assert [detections[third][e] for e in edges] == [0.1, 0.1, 0.3, 0.5]
     assert (detections[first]["text"], detections[first]["attributes"]) == ("WPK1", ("plate_score=0.95",))
     assert "box_left" not in detections[second]
     assert claims(records, "INSTANCE_OF") == {
-        (first, "object:vehicle", 0.9), (first, "object:car", 0.8), (third, "object:vehicle", 0.9),
-        (second, "object:person", 0.7), (second, "object:animal", 0.2),
-    }  # fmt: skip
+        (first, "object:vehicle", 0.9),
+        (first, "object:car", 0.8),
+        (third, "object:vehicle", 0.9),
+        (second, "object:person", 0.7),
+        (second, "object:animal", 0.2),
+    }
     assert {(s, o) for s, o, _ in claims(records, "PART_OF_TRACK")} == {
-        (first, "track:onvif/gate/12"), (third, "track:onvif/gate/12"), (second, "track:onvif/gate/3"),
-    }  # fmt: skip
+        (first, "track:onvif/gate/12"),
+        (third, "track:onvif/gate/12"),
+        (second, "track:onvif/gate/3"),
+    }
 
 
 def test_onvif_documents_one_after_the_other(tmp_path: Path) -> None:
     parts = [
-        samples.onvif(samples.onvif_frame(samples.onvif_object(), time=f"2019-05-15T12:{i // 60:02}:{i % 60:02}Z"), head="<?xml version='1.0'?>")
+        samples.onvif(
+            samples.onvif_frame(samples.onvif_object(), time=f"2019-05-15T12:{i // 60:02}:{i % 60:02}Z"),
+            head="<?xml version='1.0'?>",
+        )
         for i in range(1000)
-    ]  # fmt: skip
+    ]
     records = read("onvif", tmp_path, {"gate.xml": "".join(parts)})
     assert len(entities(records, "Detection")) == 1000
     assert not [r for r in records if isinstance(r, Rejected)]
@@ -333,103 +393,39 @@ def test_onvif_documents_one_after_the_other(tmp_path: Path) -> None:
 def test_mot(tmp_path: Path) -> None:
     records = read("mot", tmp_path, GOOD["mot"])
     assert entities(records, "Medium")["video:S-02"] == {
-        "name": "S-02", "width": 200, "height": 400, "frame_rate": 25.0,
-    }  # fmt: skip
+        "name": "S-02",
+        "width": 200,
+        "height": 400,
+        "frame_rate": 25.0,
+    }
     detections = entities(records, "Detection")
     assert detections["detection:mot:in/S-02/gt/gt.txt/1"] == {
-        "box_left": 0.05, "box_top": 0.05, "box_right": 0.3, "box_bottom": 0.3, "pixel_left": 10, "pixel_top": 20,
-        "pixel_right": 60, "pixel_bottom": 120, "frame": 1, "frame_time": 0.0, "track_id": "3",
+        "box_left": 0.05,
+        "box_top": 0.05,
+        "box_right": 0.3,
+        "box_bottom": 0.3,
+        "pixel_left": 10,
+        "pixel_top": 20,
+        "pixel_right": 60,
+        "pixel_bottom": 120,
+        "frame": 1,
+        "frame_time": 0.0,
+        "track_id": "3",
         "attributes": ("visibility=0.5",),
-    }  # fmt: skip
+    }
     assert detections["detection:mot:in/S-02/gt/gt.txt/2"]["pixel_left"] == 0
     assert detections["detection:mot:in/S-02/gt/gt.txt/3"]["attributes"] == ("visibility=0.25", "ignored=true")
     assert detections["detection:mot:in/S-02/det/det.txt/2"]["frame_time"] == 0.08
     assert {c for s, _, c in claims(records, "INSTANCE_OF") if "det.txt/1" in s} == {0.75}
     assert len(entities(records, "Track")) == 2
     assert sources(records) == {
-        "mot:in/S-02/gt/gt.txt": "document", "mot:in/S-02/det": "model", "evigraph:object-classes": "document",
-    }  # fmt: skip
+        "mot:in/S-02/gt/gt.txt": "document",
+        "mot:in/S-02/det": "model",
+        "evigraph:object-classes": "document",
+    }
 
 
-# ---- single messages ---------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", ["frigate", "deepstream", "onvif"])
-def test_a_message_by_itself_says_what_the_file_says(name: str, tmp_path: Path) -> None:
-    """A subscriber has one message at a time; what it repeats (cameras, classes) is the same each time."""
-    if name == "frigate":
-        content, messages = [samples.frigate(), samples.frigate(101.0)], [samples.frigate(), samples.frigate(101.0)]
-        parts = [frigate.records_of(m, "frigate:in/a.json", f"[{i}]") for i, m in enumerate(messages)]
-    elif name == "deepstream":
-        content, messages = [samples.deepstream(), samples.minimal()], [samples.deepstream(), samples.minimal()]
-        parts = [deepstream.records_of(m, "deepstream:in/a.json", f"[{i}]") for i, m in enumerate(messages)]
-    else:
-        content = samples.onvif(
-            *(samples.onvif_frame(samples.onvif_object(), time=f"2019-05-15T12:00:0{i}Z") for i in range(2))
-        )
-        frames = onvif.frames_of(content.encode())
-        parts = [onvif.records_of(f, "onvif:in/a.xml", f"Frame[{i}]", "a") for i, f in enumerate(frames)]
-    file = "a.xml" if name == "onvif" else "a.json"
-    of_file = read(name, tmp_path, {file: content})
-    first, second = (list(part) for part in parts)
-    assert first == of_file[: len(first)]
-    without_place = {repr(r).partition(", place=")[0] for r in of_file}
-    assert {repr(r).partition(", place=")[0] for r in (*first, *second)} == without_place
-    assert any(isinstance(r, Source) for r in second)
-
-
-@pytest.mark.parametrize("message", [None, 7, "x", [], {}, {"after": 3}, {"objects": 3}, {"object": []}])
-def test_a_message_that_makes_no_sense_is_rejected(message: object) -> None:
-    for module in (frigate, deepstream):
-        (rejected,) = module.records_of(message, "topic:a", "17")
-        assert isinstance(rejected, Rejected)
-        assert (rejected.place, rejected.document) == ("17", "topic:a")
-        assert rejected.reason
-
-
-def test_what_is_no_xml_is_no_message() -> None:
-    with pytest.raises(ValueError, match="not XML"):
-        onvif.frames_of(b"<a><b></a>")
-    with pytest.raises(ValueError, match="may be read"):
-        onvif.frames_of(b'<!DOCTYPE a [<!ENTITY e "x">]><a>&e;</a>')
-
-
-def test_said_forgets_in_time() -> None:
-    said = Said()
-    assert said.first("a")
-    assert not said.first("a")
-    for number in range(60_000):
-        said.first(number)
-    assert said.first("a")
-
-
-# ---- classes -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("label", "id_"),
-    [
-        ("Pedestrian", "object:person"), ("PERSON", "object:person"), ("TrafficLight", "object:traffic-light"),
-        ("traffic_light", "object:traffic-light"), ("motorbike", "object:motorcycle"), ("红绿灯", "object:traffic-light"),
-        ("ｃａｒ", "object:car"), ("https://a.org/ontologies#Car", "object:car"), ("滑板", "object:滑板"),
-        ("VehicleCar", "object:car"), ("forklift", "object:forklift"), ("cell phone", "object:cell-phone"),
-    ],
-)  # fmt: skip
-def test_labels_of_one_thing_are_one_class(label: str, id_: str) -> None:
-    assert object_class(label).id == id_
-
-
-def test_coco_has_80_classes_with_its_own_ids() -> None:
-    assert len(COCO) == len({object_class(name).id for name in COCO.values()}) == 80
-    assert [COCO[i] for i in (1, 13, 44, 90)] == ["person", "stop sign", "bottle", "toothbrush"]
-
-
-def test_a_label_without_a_letter_is_no_class() -> None:
-    with pytest.raises(ValueError, match="no class name"):
-        object_class(" -- ")
-
-
-# ---- the real messages -------------------------------------------------------------------------------------------------
+# ---- the real messages ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
