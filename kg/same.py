@@ -91,17 +91,16 @@ class Roots:
         described = dict(prepared.described)
         for id_ in merged & prepared.described.keys():
             del described[id_]
-            for root, moved in self.described(id_, prepared.described[id_].descriptions).items():
+            for root, descriptions in self.described(id_, prepared.described[id_].descriptions).items():
                 before = described[root].descriptions if root in described else Descriptions.empty()
-                described[root] = PreparedEntity.of(before.merged(moved), ontology)
+                described[root] = PreparedEntity.of(before.merged(descriptions), ontology)
         facts = {}
         for relation, pairs in prepared.facts.items():
             facts[relation] = {p: f for p, f in pairs.items() if p[0] not in merged and p[1] not in merged}
             for pair in pairs.keys() - facts[relation].keys():
-                for (s, _, o), moved in self.filed((pair[0], relation, pair[1]), pairs[pair].claims).items():
+                for (s, _, o), claims in self.filed((pair[0], relation, pair[1]), pairs[pair].claims).items():
                     known = facts[relation].get((s, o))
-                    claims = known.claims.merged(moved) if known else moved
-                    facts[relation][s, o] = PreparedFact.of((s, o), claims)
+                    facts[relation][s, o] = PreparedFact.of((s, o), known.claims.merged(claims) if known else claims)
         return replace(prepared, described=described, facts=facts)
 
 
@@ -185,6 +184,9 @@ class Merger(Retractor):
         if from_ == into:
             raise InputError(f"{from_} is the same already")
         await self._begin()
+        known = await self._rows("MATCH (m:Merge {id: $id}) RETURN properties(m) AS merge", id=from_)
+        if known and (done := Merge(**known[0]["merge"])) == Merge(from_, into, by, at, done.version):
+            return done  # a transaction is tried again also where it was committed and only the answer was lost
         found = {row["id"]: row["labels"] for row in await self._rows(READ_ENTITIES, ids=sorted((from_, into)))}
         for id_ in (from_, into):
             if id_ in self._roots.merges:

@@ -173,7 +173,7 @@ class GraphStore:
             InputError: both are the same, or the one that goes is of a controlled vocabulary.
             StoreUnavailableError: the database stayed away.
         """
-        at = datetime.now(UTC).isoformat(timespec="seconds")
+        at = datetime.now(UTC).isoformat()
         return await self._transact(lambda writer: writer.merge(id_, into, by, at))
 
     async def unmerge(self, id_: str) -> Merge:
