@@ -35,7 +35,7 @@ def read_arrays(document: Document) -> Iterator[Record]:
             file.seek(0)
             with np.load(file, allow_pickle=False) as loaded:
                 arrays = {name: loaded[name] for name in loaded.files}
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, MemoryError) as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, MemoryError, ValueError) as error:
             raise ValueError(f"no numpy archive, or a damaged one: {error}") from error
     grids = {n: a for n, a in arrays.items() if a.ndim == 2 and a.dtype.kind in "fiu"}
     measures = {n: a for n, a in grids.items() if not n.startswith("adj")}

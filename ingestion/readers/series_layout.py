@@ -99,6 +99,8 @@ def find_layout(names: Sequence[str], batch: Batch, time: tuple[int, ...], stem:
     Raises:
         ValueError: it is no table of series; says why.
     """
+    if _holds_times([names[time[0]]], numbers_too=True):
+        raise ValueError("no header: the first line holds values")
     if any(_EVENT.fullmatch(plain(name)) for name in names):
         raise ValueError("a log of events, not of values at times; no series")
     keys = tuple(i for i in sensor_columns(names) if i not in time)
