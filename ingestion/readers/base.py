@@ -139,6 +139,7 @@ def _load(module: str, name: str) -> Callable[[], Reader]:
 READERS: dict[str, Callable[[], Reader]] = {
     "coco": _load("coco", "CocoReader"),
     "deepstream": _load("deepstream", "DeepStreamReader"),
+    "fhir": _load("fhir", "FhirReader"),
     "frigate": _load("frigate", "FrigateReader"),
     "graphml": _load("graphml", "GraphMLReader"),
     "hpo": _load("hpo", "HpoReader"),
