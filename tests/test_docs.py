@@ -30,7 +30,7 @@ import pytest
 from tests.api.server import Server, serving
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 RUN = ("bash", "python", "http")
 SHOWN = ("sh", "text", "json", "cypher", "turtle", "mermaid")
 _BLOCK = re.compile(r"^( *)```(\w*)(?: ([\w.-]+))?\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)

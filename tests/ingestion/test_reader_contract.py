@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from shutil import copytree
 
@@ -138,9 +139,11 @@ class TestPhenopackets(ReaderContract):
 
 
 def test_every_reader_is_under_the_contract() -> None:
+    for path in sorted(Path(__file__).parent.glob("test_*.py")):
+        import_module(f"{__package__}.{path.stem}")
     assert set(READERS) == {contract.name for contract in ReaderContract.__subclasses__()}
 
 
 def test_an_unknown_reader_names_the_known_ones() -> None:
-    with pytest.raises(InputError, match="known: hpo, phenopackets"):
+    with pytest.raises(InputError, match=r"known: .*hpo, .*phenopackets"):
         get_reader("hop")
