@@ -108,6 +108,7 @@ class Description(BaseModel):
     classes: list[str]
     properties: dict[str, Any]
     place: str
+    merged_id: str | None = Field(None, description="The entity that was described, where it was merged into this one.")
 
 
 class EntityAnswer(BaseModel):
@@ -194,6 +195,82 @@ class TrustRequest(_Request):
 
     level: float | None = Field(None, ge=0, le=1, description="Instead of its own reliability; null: its own.")
     quarantined: bool = Field(False, description="What it says is kept, but does not count.")
+
+
+class ConflictSide(BaseModel):
+    """A fact that can't be true beside the others."""
+
+    relation: str
+    object: ConflictEntity
+    belief: float
+    sources: list[str]
+
+
+class ConflictClass(BaseModel):
+    """A class that excludes the other."""
+
+    class_: str = Field(alias="class")
+    sources: list[str]
+
+
+class ConflictEntity(BaseModel):
+    """An entity in a conflict."""
+
+    id: str
+    name: str | None
+
+
+class Conflict(BaseModel):
+    """What can't be true together: facts, or classes."""
+
+    kind: Literal["functional", "disjoint-relations", "disjoint-classes"]
+    subject: ConflictEntity
+    facts: list[ConflictSide] | None = Field(None, description="The strongest first.")
+    classes: list[ConflictClass] | None = None
+
+
+class ConflictsAnswer(BaseModel):
+    """A page of conflicts: of functional relations, of disjoint relations, of disjoint classes; each by subject."""
+
+    conflicts: list[Conflict]
+
+
+class SamePair(BaseModel):
+    """Two entities that may be one."""
+
+    belief: float
+    sources: list[str]
+    entities: list[Named]
+
+
+class SamePairsAnswer(BaseModel):
+    """Proposals to be reviewed."""
+
+    pairs: list[SamePair]
+
+
+class MergeRequest(_Request):
+    """Two entities that are one."""
+
+    id: Curie = Field(description="The entity that goes.", examples=["named:Disease/dravet_disease"])
+    into: Curie = Field(description="The one that stays.", examples=["OMIM:607208"])
+    by: Short = Field(description="Who says so.", examples=["a curator"])
+
+
+class MergeAnswer(BaseModel):
+    """A merge: `id` went `into` another entity."""
+
+    id: str
+    into: str
+    by: str
+    at: str
+    version: int
+
+
+class MergesAnswer(BaseModel):
+    """The merges in force, the latest first."""
+
+    merges: list[MergeAnswer]
 
 
 class SourcesAnswer(BaseModel):

@@ -24,6 +24,7 @@ from ingestion.readers.base import READERS, get_reader
 from kg.errors import EvigraphError, InputError, NotFoundError
 from kg.ontology import Ontology
 from kg.rdf import export_rdf
+from kg.same import Merge, merges, possibly_same, reject
 from kg.store import GraphStore, Retraction, open_store
 
 if TYPE_CHECKING:
@@ -310,6 +311,41 @@ class Service:
             NotFoundError: there is none.
         """
         return await self.store.retract(id_)
+
+    async def possibly_same(self, limit: int = 100, offset: int = 0) -> list[dict[str, Any]]:
+        """Pairs of entities that may be one; see `kg.same`."""
+        return await possibly_same(self.store, limit=limit, offset=offset)
+
+    async def merges(self) -> list[Merge]:
+        """The merges in force."""
+        return await merges(self.store)
+
+    async def merge(self, id_: str, into: str, by: str) -> Merge:
+        """Merges an entity into another; see `GraphStore.merge`.
+
+        Raises:
+            NotFoundError: one of them is not in the graph.
+            ConflictError: one of them was merged already.
+            InputError: they can't be merged.
+        """
+        return await self.store.merge(id_, into, by=by)
+
+    async def unmerge(self, id_: str) -> Merge:
+        """Takes a merge back.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        return await self.store.unmerge(id_)
+
+    async def reject_same(self, id_: str, other: str, by: str) -> None:
+        """Says that two entities are not one.
+
+        Raises:
+            NotFoundError: one of them is not in the graph.
+            InputError: both are the same.
+        """
+        await reject(self.store, id_, other, by=by)
 
     async def trust(self, id_: str, level: float | None, *, quarantined: bool) -> Retraction:
         """Says how far a source is trusted; see `GraphStore.trust`.

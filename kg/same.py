@@ -12,19 +12,24 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import orjson
 
-from kg.batch import PreparedBatch, PreparedEntity, PreparedFact
+from kg.batch import Batch, PreparedBatch, PreparedEntity, PreparedFact
 from kg.changes import Change
 from kg.errors import ConflictError, InputError, NotFoundError
 from kg.merge import Descriptions, FactClaims, SourceDescriptions, canonical_json
+from kg.model import Claim, Source
 from kg.ontology import Ontology
 from kg.retract import Retractor
 from kg.write import READ_ENTITIES, Fact
 
 if TYPE_CHECKING:
     from kg.store import GraphStore
+
+_REVIEW = "review:same"
+"""Document of what people say when they review proposals."""
 
 _SUBJECT, _OBJECT, _ENTITY = "merged_subject", "merged_object", "merged_id"
 
@@ -274,11 +279,15 @@ class Merger(Retractor):
 
 
 async def possibly_same(store: GraphStore, *, limit: int = 100, offset: int = 0) -> list[dict[str, Any]]:
-    """Pairs of entities that may be one, the likeliest first: `belief`, and of both ends id, name and labels."""
+    """Pairs of entities that may be one, the likeliest first; without those that were said to be different.
+
+    Returns:
+        Dicts with `belief`, the `sources` that say so, and `entities`, both with `id`, `name` and `labels`.
+    """
     query = (
-        "MATCH (a:Entity)-[f:POSSIBLY_SAME]->(b:Entity) WHERE a.id <> b.id RETURN f.belief AS belief, a.id AS a, "
-        "a.name AS a_name, labels(a) AS a_labels, b.id AS b, b.name AS b_name, labels(b) AS b_labels, "
-        "f.sources AS sources ORDER BY belief DESC, a, b SKIP $offset LIMIT $limit"
+        "MATCH (a:Entity)-[f:POSSIBLY_SAME]->(b:Entity) WHERE a.id <> b.id AND NOT (a)-[:DIFFERENT_FROM]-(b) "
+        "RETURN f.belief AS belief, f.sources AS sources, a.id AS a, a.name AS a_name, labels(a) AS a_labels, "
+        "b.id AS b, b.name AS b_name, labels(b) AS b_labels ORDER BY belief DESC, a, b SKIP $offset LIMIT $limit"
     )
     known = store.ontology.classes.keys()
     return [
@@ -302,3 +311,20 @@ async def merges(store: GraphStore) -> list[Merge]:
     """The merges in force, the latest first."""
     query = "MATCH (m:Merge) RETURN properties(m) AS merge ORDER BY m.version DESC, m.id"
     return [Merge(**row["merge"]) async for row in store.read(query)]
+
+
+async def reject(store: GraphStore, id_: str, other: str, *, by: str) -> None:
+    """Says that two entities are not one, so that they are not proposed any more; the source is `person:` and `by`.
+
+    Raises:
+        NotFoundError: one of them is not in the graph.
+        InputError: both are the same.
+    """
+    if id_ == other:
+        raise InputError(f"{id_} is the same")
+    for end in (id_, other):
+        if await store.entity(end) is None:
+            raise NotFoundError(f"no entity {end!r}")
+    source = Source(f"person:{quote(by)}", "person", name=by, document=_REVIEW)
+    claim = Claim(id_, "DIFFERENT_FROM", other, source.id, document=_REVIEW)
+    await store.write(Batch(sources=[source], claims=[claim]))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kg.changes import Unsaid
 from kg.errors import ConflictError, InputError, NotFoundError
 from kg.model import Claim, Entity
-from kg.same import merges, possibly_same
+from kg.same import merges, possibly_same, reject
 from kg.store import Batch, GraphStore
 from tests.kg.graphs import DRAVET, MODEL, RELEASE, SCN1A, SEIZURE, has, ledger, sample
 from tests.kg.test_store_sequences import (
@@ -162,6 +162,19 @@ async def test_what_is_refused(store: GraphStore) -> None:
         await store.merge(SMEI.id, DRAVET.id, by="me")
     with pytest.raises(ConflictError, match="was merged into OMIM:607208"):
         await store.merge(DRAVET.id, SMEI.id, by="me")
+
+
+async def test_what_is_said_to_be_different_is_not_proposed(store: GraphStore) -> None:
+    assert len(await possibly_same(store)) == 1
+    assert await possibly_same(store, offset=1) == []
+    await reject(store, DRAVET.id, SMEI.id, by="a curator")
+    assert await possibly_same(store) == []
+    with pytest.raises(NotFoundError):
+        await reject(store, "OMIM:9", SMEI.id, by="me")
+    with pytest.raises(InputError):
+        await reject(store, SMEI.id, SMEI.id, by="me")
+    await store.retract("person:a%20curator")
+    assert len(await possibly_same(store)) == 1
 
 
 async def test_sources_are_retracted_from_merged_entities_too(store: GraphStore) -> None:
