@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib import resources
 from itertools import combinations
 from pathlib import Path
@@ -45,6 +45,7 @@ def snake(name: str) -> str:
     return _WORD_START.sub("_", name).lower()
 
 
+@lru_cache(maxsize=10_000)
 def words(text: str) -> str:
     """What names are compared by: `hasPhenotype`, `HAS_PHENOTYPE`, `biolink:has_phenotype` → `has phenotype`."""
     return _NO_WORD.sub(" ", snake(_NAMESPACE.sub("", text.strip()))).strip().casefold()

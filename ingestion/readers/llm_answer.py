@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from ingestion.readers.llm_items import Candidate, Items, Unfit, shown
 from ingestion.readers.llm_lines import Line, LineReader
-from ingestion.readers.llm_structure import CUT, NestingError, Parsed, parse, parse_json
+from ingestion.readers.llm_structure import CUT, NestingError, Parsed, parse, parse_json, unescape
 from ingestion.readers.llm_tuples import has_tuples, read_tuples
 
 _THOUGHT = re.compile(r"<(think|thinking|thought|reasoning|scratchpad)>.*?(?:</\1>|\Z)", re.DOTALL | re.IGNORECASE)
@@ -16,6 +16,7 @@ _FENCE = re.compile(r"^[ \t]*(?:`{3,}|~{3,})[ \t]*[\w+.-]*[ \t]*|`{3,}[ \t]*$", 
 _LABELLED = re.compile(r"\s*(?:(?:[-*•>]|\d{1,3}[.)、])\s+)?(?:[^\n\[{【｛]{0,200}[:：=]\s*|json\s*)?[*`]{0,3}")
 _OPENING = re.compile(r"[\[{【｛]")
 _DATA_START = re.compile(r"[\[{【｛]\s*[\"'“‘「\[{(【｛（]")
+_BARE_QUOTE = re.compile(r'(?<!\\)"')
 _MAX_TEXTS = 3
 """Texts within texts that are read."""
 _CUT_OFF = "cut off"
@@ -69,6 +70,9 @@ class AnswerReader:
     def _text(self, text: str, prefix: str, *, complete: bool) -> Iterator[Candidate]:
         text = _THOUGHT_END.sub(_blanked, _THOUGHT.sub(_blanked, text))
         whole = text.strip()
+        inside = whole.strip('"') if whole.startswith('"') else whole
+        if '\\"' in inside and not _BARE_QUOTE.search(inside):
+            text = whole = _unquoted(inside)
         if whole[:1] in ("[", "{", '"'):
             try:
                 value = parse_json(whole)
@@ -90,7 +94,8 @@ class AnswerReader:
             end = mark.start() if mark else len(text)
             segment = text[at:end]
             if segment.strip():
-                yield from self._segment(segment, first_line, prefix, complete=complete or mark is not None)
+                ended = mark is not None or (complete and len(marks) % 2 == 1)  # not within a fence
+                yield from self._segment(segment, first_line, prefix, complete=ended)
             if mark:
                 first_line += text.count("\n", at, mark.end())
                 at = mark.end()
@@ -137,6 +142,14 @@ class AnswerReader:
             yield candidate
         if block.cut and not reported:
             yield Unfit("the answer breaks off", place, shown(text[-200:]))
+
+
+def _unquoted(text: str) -> str:
+    """An answer that is the inside of a JSON string, cut off maybe."""
+    try:
+        return str(parse_json(f'"{text}"'))
+    except ValueError:
+        return unescape(text)
 
 
 def _blanked(match: re.Match[str]) -> str:

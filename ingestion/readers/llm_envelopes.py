@@ -64,7 +64,7 @@ def _told(value: object, keys: tuple[str, ...]) -> str:
 def _is_envelope(value: Mapping[str, object]) -> bool:
     """Whether an object wraps an answer, rather than being one: a triple with a `text`, a text with its `triples`."""
     keys = {plain_key(k) for k in value}
-    if keys & set(EDGES) or (keys & set(SUBJECTS) and keys & set(OBJECTS)):
+    if keys & EDGES.keys() or (keys & SUBJECTS.keys() and keys & OBJECTS.keys()):
         return False
     return any(value.get(k) not in (None, "") for k in _CONTENTS)
 

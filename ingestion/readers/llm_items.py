@@ -8,23 +8,28 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from types import UnionType
 
 from ingestion.readers.llm_structure import CUT, MAX_DEPTH, STRAY, TWICE
 from ingestion.readers.llm_words import (
     DESCRIPTIONS,
     EDGES,
-    IDS,
+    LABEL,
     NAMES,
     NODE_IDS,
     NODE_TYPES,
     NODES,
     NOTHING,
+    OBJECT_IDS,
+    OBJECT_TYPES,
     OBJECTS,
     OPAQUE,
     RELATIONS,
+    SUBJECT_IDS,
+    SUBJECT_TYPES,
     SUBJECTS,
-    TYPES,
     WRAPPERS,
+    Names,
     clean,
     plain_key,
     readable,
@@ -58,9 +63,14 @@ class Statement:
     relation: str
     object_: End
     place: str
-    text: str
+    item: object
     extras: Mapping[str, object] = field(default_factory=dict)
     hints: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The item as a dead letter shows it."""
+        return shown(self.item)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +79,13 @@ class Thing:
 
     end: End
     place: str
-    text: str
+    item: object
     description: str = ""
+
+    @property
+    def text(self) -> str:
+        """The item as a dead letter shows it."""
+        return shown(self.item)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +109,7 @@ def shown(value: object) -> str:
 def _visible(value: object) -> object:
     """The value without the marks of what is wrong with it."""
     if isinstance(value, Mapping):
-        return {k: _visible(v) for k, v in value.items() if k not in (CUT, TWICE)}
+        return {str(k): _visible(v) for k, v in value.items() if k not in (CUT, TWICE)}
     if isinstance(value, list | tuple):
         return [_visible(v) for v in value if v != CUT]
     return value
@@ -125,7 +140,7 @@ class Items:
 
     def row(self, values: list[object], place: str, text: str) -> Iterator[Candidate]:
         """The statements of subject, relation, object and, maybe, a confidence."""
-        yield from _row(values, place, shown(text))
+        yield from _row(values, place, text)
 
     def _any(self, value: object, place: str, depth: int, *, listed: bool = False) -> Iterator[Candidate]:
         if depth > MAX_DEPTH:
@@ -150,7 +165,7 @@ class Items:
             elif len(rest) < len(values):
                 yield Unfit("cut off", place, shown(rest))
             else:
-                yield from _row(rest, place, shown(rest))
+                yield from _row(rest, place, rest)
             return
         for n, value in enumerate(rest):
             any_ = False
@@ -178,8 +193,8 @@ class Items:
         stray = value.get(STRAY)
         if twice := value.get(TWICE):
             yield Unfit(f"key {twice!r} is there twice", place, shown(value))
-        elif (edges := _first(value, keys, EDGES, list | tuple)) is not None and (
-            (nodes := _first(value, keys, NODES, list | tuple | dict)) is not None
+        elif (edges := _first(value, keys, EDGES, list | tuple)) and (
+            nodes := _first(value, keys, NODES, list | tuple | dict)
         ):
             yield from self._graph(value, nodes, edges, place, depth)
         elif (statement := _statement(value, keys, place)) is not None:
@@ -267,7 +282,7 @@ class Items:
                     if relation == CUT or object_ == CUT:
                         continue
                     row = [subject, relation, object_]
-                    found += _row(row, here, shown(row))
+                    found += _row(row, here, row)
         return found
 
 
@@ -275,9 +290,10 @@ def _inherited(subject: object, children: list[object] | tuple[object, ...]) -> 
     """The children of an object, with its subject where they have none of their own."""
     if not isinstance(subject, str):
         return list(children)
-    own = set(SUBJECTS)
     return [
-        {**c, "subject": subject} if isinstance(c, Mapping) and not own & {plain_key(str(k)) for k in c} else c
+        {**c, "subject": subject}
+        if isinstance(c, Mapping) and not SUBJECTS.keys() & {plain_key(str(k)) for k in c}
+        else c
         for c in children
     ]
 
@@ -304,13 +320,15 @@ def _is_items(value: object) -> bool:
     return isinstance(value, list | tuple) and any(isinstance(v, list | tuple | Mapping) for v in value)
 
 
-def _pick(keys: dict[str, str], names: tuple[str, ...]) -> str:
+def _pick(keys: dict[str, str], names: Names) -> str:
     """The first of these keys that is there, as it is written; empty if none is."""
-    return next((keys[n] for n in names if n in keys), "")
+    first = min((names[k] for k in keys if k in names), default=-1)
+    return next(keys[k] for k in keys if names.get(k) == first) if first >= 0 else ""
 
 
-def _first(value: dict[str, object], keys: dict[str, str], names: tuple[str, ...], types: object) -> str | None:
-    return next((keys[n] for n in names if n in keys and isinstance(value[keys[n]], types)), None)  # type: ignore[arg-type]
+def _first(value: dict[str, object], keys: dict[str, str], names: Names, types: type | UnionType) -> str:
+    """As `_pick`, of those whose values have one of these types."""
+    return _pick({k: v for k, v in keys.items() if k in names and isinstance(value[v], types)}, names)
 
 
 def _is_row(values: list[object]) -> bool:
@@ -320,16 +338,16 @@ def _is_row(values: list[object]) -> bool:
     )
 
 
-def _row(values: list[object], place: str, text: str) -> list[Candidate]:
+def _row(values: list[object], place: str, item: object) -> list[Candidate]:
     """`[subject, relation, object]`, with a confidence behind it, or with more by keys."""
     if len(values) not in (3, 4):
-        return [Unfit(f"{len(values)} values instead of subject, relation, object", place, text)]
+        return [Unfit(f"{len(values)} values instead of subject, relation, object", place, shown(item))]
     extras: dict[str, object] = {}
     if len(values) == 4:
         extras = dict(values[3]) if isinstance(values[3], Mapping) else {"confidence": values[3]}
-    if not isinstance(values[1], str):
-        return [Unfit("the relation is no text", place, text)]
-    statement = Statement(NO_END, clean(values[1]), NO_END, place, text, extras)
+    if not isinstance(values[1], str) or not clean(values[1]):
+        return [Unfit("no relation", place, shown(item))]
+    statement = Statement(NO_END, clean(values[1]), NO_END, place, item, extras)
     return list(_with_ends(statement, values[0], values[2]))
 
 
@@ -345,37 +363,36 @@ def _statement(value: dict[str, object], keys: dict[str, str], place: str) -> St
         if alone and not _pick(keys, NODE_TYPES):
             return Unfit("cut off" if CUT in value else "no relation and no object", place, shown(value))
         return None
-    text = shown(value)
     if CUT in value:
-        return Unfit("cut off", place, text)
+        return Unfit("cut off", place, shown(value))
     if not subject or not object_:
-        return Unfit(f"no {'object' if subject else 'subject'}", place, text)
+        return Unfit(f"no {'object' if subject else 'subject'}", place, shown(value))
     said = value[relation] if relation else None
     if isinstance(said, Mapping):
         said = next((said[k] for k in ("type", "name", "label", "predicate") if k in said), None)
     if not isinstance(said, str) or not clean(said):
         if not described or relation:
-            return Unfit("no relation", place, text)
+            return Unfit("no relation", place, shown(value))
         said = ""
     used = {subject, object_, relation}
     extras = {k: v for k, v in value.items() if k not in used}
     hints = (clean(str(value[described])),) if not said else ()
-    return Statement(NO_END, clean(said), NO_END, place, text, extras, hints)
+    return Statement(NO_END, clean(said), NO_END, place, value, extras, hints)
 
 
 def _each_object(statement: Statement, value: dict[str, object], keys: dict[str, str]) -> Iterator[Candidate]:
     subject, object_ = _pick(keys, SUBJECTS), _pick(keys, OBJECTS)
-    about = (_about(value, keys, SUBJECTS), _about(value, keys, OBJECTS))
+    about = (_about(value, keys, SUBJECT_TYPES, SUBJECT_IDS), _about(value, keys, OBJECT_TYPES, OBJECT_IDS))
     used = {k for _, names in about for k in names}
     rest = {k: v for k, v in statement.extras.items() if k not in used}
     plain = replace(statement, extras=rest)
     yield from _with_ends(plain, value[subject], value[object_], about[0][0], about[1][0])
 
 
-def _about(value: dict[str, object], keys: dict[str, str], bases: tuple[str, ...]) -> tuple[End, list[str]]:
+def _about(value: dict[str, object], keys: dict[str, str], types: Names, ids: Names) -> tuple[End, list[str]]:
     """What keys such as `subject_type` and `head_id` say of an end, and those keys."""
-    type_ = _pick(keys, tuple(b + t for b in bases for t in TYPES))
-    id_ = _pick(keys, tuple(b + i for b in bases for i in IDS))
+    type_ = _pick(keys, types)
+    id_ = _pick(keys, ids)
     told = End("", _text(value.get(id_)) if id_ else "", _type(value.get(type_)) if type_ else "")
     return told, [k for k in (type_, id_) if k]
 
@@ -426,7 +443,8 @@ def _type(value: object) -> str:
 
 
 def _is_node(value: dict[str, object], keys: dict[str, str]) -> bool:
-    return bool(_pick(keys, (*NAMES, *NODE_IDS)) and _pick(keys, NODE_TYPES)) and not any(
+    named = LABEL in keys or _pick(keys, NAMES) or _pick(keys, NODE_IDS)
+    return bool(named and _pick(keys, NODE_TYPES)) and not any(
         _is_items(v) or isinstance(v, Mapping) for v in value.values()
     )
 
@@ -453,10 +471,10 @@ def _node(node: object, place: str) -> Thing | Unfit:
     keys = {plain_key(k): k for k in reversed(all_)}
     id_ = _text(all_.get(_pick(keys, NODE_IDS)))
     typed = _pick(keys, NODE_TYPES)
-    named = _pick(keys, tuple(n for n in NAMES if n != "label"))
-    label = _text(all_.get(keys.get("label", "")))
+    named = _pick(keys, NAMES)
+    label = _text(all_.get(keys.get(LABEL, "")))
     name, type_ = _text(all_.get(named)), _type(all_.get(typed))
-    if label and (typed or (not name and (not id_ or OPAQUE.fullmatch(id_)))):
+    if label and (typed or (not name and (not id_ or OPAQUE.fullmatch(id_) or ":" in id_))):
         name = name or label
     elif label:
         type_ = label

@@ -100,7 +100,7 @@ class LineReader:
     # ---- one line ---------------------------------------------------------------------------------------------------
 
     def _statement(self, parts: Sequence[object], line: Line) -> Iterator[Candidate]:
-        if not line.ended:
+        if not line.ended or any(isinstance(p, str) and _is_open(p) for p in parts):
             yield Unfit("cut off", line.place, shown(line.text))
             return
         values = [clean(p) if isinstance(p, str) else p for p in parts]
@@ -111,18 +111,18 @@ class LineReader:
             yield Unfit(reason, line.place, shown(line.text))
 
     def _tuples(self, text: str, line: Line) -> list[Candidate]:
-        """`(A, r, B)`, several of them too; none if other text follows."""
+        """`(A, r, B)`, several of them too; none if it is prose in brackets."""
         found: list[Candidate] = []
         at = 0
         while at < len(text):
             if text[at] not in _OPENERS:
-                return found if found and not text[at:].strip(" .。") else []
+                break
             end = _closing(text, at)
             if end < 0:
                 cut = Unfit("cut off", line.place, shown(text[at:]))
                 return [*found, cut] if found or len(_values(text[at + 1 :])) > 1 else []
             values = _values(text[at + 1 : end])
-            if len(values) < 2:
+            if len(values) < 2 and not found:
                 return []
             found += self._statement(values, Line(text[at : end + 1], line.place))
             at = end + 1 + _match_end(_BETWEEN_TUPLES, text[end + 1 :])
@@ -149,7 +149,11 @@ class LineReader:
         if {"subject", "relation", "object"} <= set(roles) or (not self._head and sum(map(bool, roles)) == len(roles)):
             self._head, self._separator = [c.strip() for c in cells], separator
             return
-        if not line.ended or (separator == "|" and line.text.lstrip()[:1] == "|" and line.text.rstrip()[-1:] != "|"):
+        if (
+            not line.ended
+            or (separator != "|" and line.text.count('"') % 2)
+            or (separator == "|" and line.text.lstrip()[:1] == "|" and line.text.rstrip()[-1:] != "|")
+        ):
             yield Unfit("cut off", line.place, shown(line.text))
         elif self._head and len(cells) == len(self._head):
             yield from self._items.record(dict(zip(self._head, map(clean, cells), strict=True)), line.place)
@@ -174,6 +178,11 @@ class LineReader:
                 yield Unfit("cut off", line.place, shown(text))
                 return
             self._record[role] = clean(value.rstrip(" ,;|"))
+
+
+def _is_open(text: str) -> bool:
+    """Whether emphasis or a bracket begins in a text that does not end in it."""
+    return text.count("**") % 2 == 1 or (text.lstrip()[:1] in ("(", "（") and _closing(text.lstrip(), 0) < 0)
 
 
 def _match_end(pattern: re.Pattern[str], text: str) -> int:
@@ -219,29 +228,28 @@ def _closing(text: str, start: int) -> int:
 
 
 def _values(text: str) -> list[str]:
-    """What stands between commas, semicolons or bars, unless in quotes or brackets."""
+    """What stands between semicolons, bars or commas, whichever there are two of, unless in quotes or brackets."""
+    best: list[str] = []
     for separators in (";；", "|", ",，、"):
-        parts, depth, quote, last = [], 0, "", ""
-        part = ""
-        for character in text:
+        parts: list[str] = []
+        start, depth, quote = 0, 0, ""
+        for at, character in enumerate(text):
             if quote:
                 quote = "" if character == quote else quote
-            elif character in "\"'“" and not last.strip():
+            elif character in "\"'“" and not text[start:at].strip():
                 quote = "”" if character == "“" else character
             elif character in "([（":
                 depth += 1
             elif character in ")]）":
                 depth -= 1
-            if character in separators and not quote and not depth:
-                parts.append(part)
-                part = last = ""
-                continue
-            part += character
-            last = part
-        parts.append(part)
+            elif character in separators and not depth:
+                parts.append(text[start:at])
+                start = at + 1
+        parts.append(text[start:])
         if len(parts) >= 3:
             return parts
-    return parts
+        best = max(best, parts, key=len)
+    return best
 
 
 def _field(text: str) -> tuple[str, str] | None:

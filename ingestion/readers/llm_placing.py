@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from urllib.parse import quote
+from dataclasses import dataclass, replace
 
+from rdflib import SH
+
+from ingestion.mentions import MENTION, mention_id
 from ingestion.readers.hpo_annotations import add_frequency
 from ingestion.readers.llm_items import Candidate, End, Statement, Thing, Unfit, shown
 from ingestion.readers.llm_words import clean, plain_key
 from kg.model import Claim, Entity, Record, Rejected, Scalar, Value
 from kg.ontology import Ontology, Relation, snake, words
-
-MENTION = "mention:"
-"""Prefix of an end that is known by its words alone; the words follow, percent-encoded."""
 
 UNSTATED = 0.8
 """Confidence of a claim whose model does not say how sure it is: below *high*, above *medium*."""
@@ -89,6 +88,8 @@ class Placing:
 
     def __init__(self, ontology: Ontology) -> None:
         self._ontology = ontology
+        graph = ontology.graph
+        self._catalogues = {str(graph.value(entry, SH.prefix)) for entry in graph.objects(None, SH.declare)}
 
     def is_relation(self, text: str) -> bool:
         """Whether a text names a relation."""
@@ -96,6 +97,8 @@ class Placing:
 
     def records(self, candidate: Candidate, origin: Origin) -> Iterator[Record]:
         """Entities and claim of a candidate, or `Rejected` with what keeps it from being one."""
+        if not candidate.place:
+            candidate = replace(candidate, place="L1")
         try:
             match candidate:
                 case Statement():
@@ -125,8 +128,9 @@ class Placing:
         )
         if problem := self._ontology.check_ends(relation.name, ends[0].classes, ends[1].classes):
             raise _MisplacedError(problem)
-        if ends[1].words != ends[1].id:
-            qualifiers["mention"] = ends[1].words
+        for end, qualifier in zip(ends, ("subject_mention", "mention"), strict=True):
+            if end.words != end.id:
+                qualifiers[qualifier] = end.words
         if words(own_words) != words(relation.name):
             qualifiers["predicate"] = own_words[:_MAX_QUOTE]
         if origin.read_in:
@@ -208,11 +212,10 @@ class Placing:
         if class_ is None and "Entity" not in allowed:
             raise _MisplacedError(f"{where} {'/'.join(sorted(allowed))}, not at {end.type!r}, which no class is named")
         stated = (end.type,) if class_ is None else ()
-        if class_ in (None, "Entity"):
-            class_ = next(iter(allowed)) if len(allowed) == 1 else "Entity"
-        is_told = bool(end.type) or bool(name)
-        entity = self._described(id_, class_, name, stated, origin, said.place) if is_told else None
-        implied = self._ontology.classes[class_] if end.type else frozenset[str]()
+        entity = None
+        if end.type and class_ not in self._ontology.closed_classes:
+            entity = self._described(id_, class_ or "Entity", name, stated, origin, said.place)
+        implied = self._ontology.classes[class_] if class_ else frozenset[str]()
         return _Placed(id_, implied, entity, name or id_)
 
     def _described(
@@ -230,8 +233,11 @@ class Placing:
         Raises:
             _MisplacedError: the ontology refuses it.
         """
-        if not id_.startswith(MENTION) and class_ in self._ontology.closed_classes:
+        is_mention = id_.startswith(MENTION)
+        if not is_mention and class_ in self._ontology.closed_classes:
             return None
+        if id_.partition(":")[0] in self._catalogues:
+            name = ""  # its catalogue says what it is called; a model may have mixed up the ids
         properties: dict[str, Value] = {"name": name, "definition": definition, "stated_types": stated}
         told = {k: v for k, v in properties.items() if v}
         entity = Entity(id_, (class_,), origin.source, told, origin.document, place)
@@ -262,7 +268,7 @@ def _identified(end: End) -> tuple[str, str]:
             return text, name if name != text else ""
     if match := _NAMED_CURIE.fullmatch(name):
         return match["id"], match["name"]
-    id_ = MENTION + quote(name, safe="")
+    id_ = mention_id(name)
     if len(id_) > 512:
         raise _MisplacedError(f"a name of {len(name):,} characters is too long")
     return id_, name

@@ -244,14 +244,15 @@ class _Scan:
         if at >= len(text):
             self._add("open", None, len(text))
             return
-        self._add("value", _unescape(text[start + 1 : at]), at + 1)
+        self._add("value", unescape(text[start + 1 : at]), at + 1)
 
     def _line_is_full(self, at: int) -> bool:
         """Whether the line ends here, and the next one starts with a quote: the comma is missing."""
         return bool(re.match(r"[ \t]*\r?\n\s*[\"'“]", self._text[at + 1 : at + 80]))
 
 
-def _unescape(body: str) -> str:
+def unescape(body: str) -> str:
+    """The inside of a string without its backslashes."""
     if "\\" not in body:
         return body
 
@@ -299,6 +300,8 @@ def _list(box: _Box, text: str) -> list[object] | None:
             continue
         for token in part:
             if token.kind in ("word", ":"):
+                if cut:
+                    break
                 return None
             if token.kind == "box":
                 values.append(_build(_box(token), text))

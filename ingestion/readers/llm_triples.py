@@ -44,6 +44,7 @@ class LlmTripleReader:
     name = "llm_triples"
     version = "1"
     extensions: tuple[str, ...] = (".json", ".jsonl", ".ndjson", ".txt", ".md")
+    mentions = True
     example = "evigraph ingest llm_triples answers.jsonl"
 
     def __init__(self, ontology: Ontology | None = None) -> None:

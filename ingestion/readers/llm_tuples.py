@@ -20,6 +20,8 @@ _START = re.compile(
 _RECORD_END = re.compile(
     r"(?:\s|\#\#|\{record_delimiter\}|<\|COMPLETE\|>|\{completion_delimiter\}|,)+\Z", re.IGNORECASE
 )
+_BEGUN = re.compile(r"""(?:^|[\n#}])\s*[(（]\s*["'“]?[a-z]*["'”]?\s*(?:[<{$][^()\n]{0,20})?\Z""", re.IGNORECASE)
+"""A record of which not even the kind is whole."""
 _COMPLETE = re.compile(r"<\|COMPLETE\|>|\{completion_delimiter\}", re.IGNORECASE)
 
 
@@ -49,6 +51,9 @@ def read_tuples(text: str, first_line: int, prefix: str) -> Iterator[Candidate]:
         counted = start.start()
         shown_ = shown(text[start.start() : end].strip())
         yield _candidate(start["kind"].casefold(), fields, types, f"{prefix}L{line}", shown_)
+    if starts and (rest := _BEGUN.search(text, starts[-1].end())):
+        line += text.count("\n", counted, rest.start())
+        yield Unfit("cut off", f"{prefix}L{line}", shown(rest[0].strip()))
 
 
 def _record(text: str, start: re.Match[str], end: int, *, last: bool) -> list[str] | None:
@@ -64,6 +69,8 @@ def _record(text: str, start: re.Match[str], end: int, *, last: bool) -> list[st
             return None
         body = body[:at] if at >= 0 else body
     elif last:
+        if not complete and "\n" not in text[start.end() : end]:
+            return None
         body = body.split("\n", 1)[0]
     return [clean(f) for f in _DELIMITER.split(body)[1:]]
 
