@@ -148,14 +148,18 @@ READERS: dict[str, Callable[[], Reader]] = {
     "kgat": _load("kgat", "KgatReader"),
     "llm_triples": _load("llm_triples", "LlmTripleReader"),
     "mot": _load("mot", "MotReader"),
+    "neo4j_json": _load("neo4j_json", "Neo4jJsonReader"),
     "onvif": _load("onvif", "OnvifReader"),
     "openlabel": _load("openlabel", "OpenLabelReader"),
     "phenopackets": _load("phenopackets", "PhenopacketReader"),
+    "rdf": _load("rdf", "RdfReader"),
     "recbole_kg": _load("recbole_kg", "RecboleKgReader"),
     "scenes": _load("scenes", "ScenesReader"),
     "series": _load("series", "SeriesReader"),
     "sumo_net": _load("sumo_net", "SumoNetReader"),
     "sumo_outputs": _load("sumo_outputs", "SumoOutputsReader"),
+    "table": _load("table", "TableReader"),
+    "vias": _load("vias", "ViasReader"),
     "yolo": _load("yolo", "YoloReader"),
 }
 """Readers by name; a module is imported when its reader is first asked for."""

@@ -160,6 +160,24 @@ def onvif(*frames: str, head: str = "") -> str:
     )
 
 
+def vias(id_: str = "v-1", **changes: Any) -> dict[str, Any]:
+    vehicle = {
+        "bounding_box": {"x": 858, "y": 200, "w": 679, "h": 535},
+        "vehicle_type": 0,
+        "tarpaulin_type": -1,
+        "license_plate_id": "XX1",
+        "moving": True,
+    }
+    return {
+        "event_type": 75008,
+        "task_id": "t1",
+        "stream_id": "034#1c",
+        "timestamp": 1535546604,
+        "message_id": id_,
+        "data": {"vehicles": [vehicle], "persons": [{"bounding_box": {"x": 1, "y": 2, "w": 3, "h": 4}}]},
+    } | changes
+
+
 MOT_TRUTH = "1,3,11,21,50,100,1,1,0.5\n2,3,-9,21,50,100,1,1,1\n2,4,91,101,10,10,0,7,0.25\n"
 MOT_DETECTIONS = "1,-1,11,21,50,100,0.75\n3,-1,11,21,50,100,-1,-1,-1,-1\n"
 SEQINFO = "[Sequence]\nname=S-02\nimDir=img1\nframeRate=25\nseqLength=3\nimWidth=200\nimHeight=400\nimExt=.jpg\n"
@@ -173,6 +191,7 @@ GOOD: dict[str, dict[str, Content]] = {
     "onvif": {
         "gate.xml": onvif(onvif_frame(onvif_object()), onvif_frame(onvif_object("13"), time="2019-05-15T12:24:58Z"))
     },
+    "vias": {"a.json": vias(), "b.jsonl": lines(vias("v-2"), vias("v-3"))},
     "mot": {"S-02/gt/gt.txt": MOT_TRUTH, "S-02/det/det.txt": MOT_DETECTIONS, "S-02/seqinfo.ini": SEQINFO},
 }
 """Files without an error, by reader; COCO's results use the categories of the file beside them."""

@@ -71,6 +71,11 @@ class TestMotContract(_Contract):
     broken = "S-02/det/det.txt", samples.MOT_DETECTIONS + "4,-1,11,21,50,100,1e9\n", "L3"
 
 
+class TestViasContract(_Contract):
+    name = "vias"
+    broken = "b.jsonl", samples.lines(samples.vias("v-2"), samples.vias("v-3"), samples.vias(timestamp=None)), "L3"
+
+
 del _Contract  # it is no contract of a reader's
 
 
@@ -425,6 +430,26 @@ def test_mot(tmp_path: Path) -> None:
     }
 
 
+def test_vias(tmp_path: Path) -> None:
+    records = read("vias", tmp_path, {"a.json": samples.vias()})
+    detections = entities(records, "Detection")
+    assert detections["detection:vias/v-1/vehicles/0"] == {
+        "pixel_left": 858,
+        "pixel_top": 200,
+        "pixel_right": 1537,
+        "pixel_bottom": 735,
+        "at": "2018-08-29T12:43:24Z",
+        "text": "XX1",
+        "attributes": ("vehicle_type=0", "moving=true"),
+    }
+    assert claims(records, "INSTANCE_OF") == {
+        ("detection:vias/v-1/vehicles/0", "object:vehicle", 1.0),
+        ("detection:vias/v-1/persons/0", "object:person", 1.0),
+    }
+    assert claims(records, "DETECTED_IN") == {(id_, "camera:034#1c", 1.0) for id_ in detections}
+    assert sources(records)["vias:t1"] == "model"
+
+
 # ---- the real messages ---------------------------------------------------------------------------------------------
 
 
@@ -437,6 +462,7 @@ def test_mot(tmp_path: Path) -> None:
         ("openlabel", "openlabel.json", 2, {"object:person", "object:traffic-sign", "action:crossing"}),
         ("deepstream", "deepstream_msg.json", 2, {"object:vehicle", "object:sedan"}),
         ("onvif", "onvif_frame.xml", 1, {"object:vehicle", "object:car"}),
+        ("vias", "huawei_vias_vehicle.json", 1, {"object:vehicle"}),
     ],
 )
 def test_real_messages(name: str, file: str, detections: int, classes: set[str], ontology: Ontology) -> None:

@@ -26,6 +26,7 @@ from tests.support.backends import Backend
 RESULT = '{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}'
 FRIGATE = json.dumps(samples.frigate(50.0, id="kept"))
 DEEPSTREAM = json.dumps(samples.deepstream("kept"))
+VIAS = json.dumps(samples.vias())
 FRAME = samples.onvif_frame(samples.onvif_object())
 TWO_FRAMES = samples.openlabel(frames={n: samples.openlabel()["openlabel"]["frames"]["3"] for n in ("3", "4")})
 _PARTS = TWO_FRAMES["openlabel"]
@@ -430,6 +431,13 @@ CASES: dict[str, Case] = {
         [("MetadataStream[0]", "not XML that may be read")],
     ),
     "onvif no frames": ("onvif", "g.xml", samples.onvif(), 0, [("", "no frames")]),
+    "vias truncated": ("vias", "v.jsonl", VIAS + "\n" + VIAS[:90], 2, [("L2", "not JSON")]),
+    "vias latin-1": ("vias", "v.jsonl", b'{"task_id": "\xe9"}\n' + VIAS.encode(), 2, [("L1", "not UTF-8")]),
+    "vias NaN": ("vias", "v.jsonl", VIAS.replace("858", "NaN"), 1, [("L1.data.vehicles[0]", "bounding_box.x: nan")]),
+    "vias huge": ("vias", "v.jsonl", VIAS.replace("858", "1e999"), 1, [("L1.data.vehicles[0]", "bounding_box.x: inf")]),
+    "vias wrong type": ("vias", "v.jsonl", VIAS.replace("[{", '7, "a": [{', 1), 0, [("L1", "data.vehicles: 7")]),
+    "vias duplicate keys": ("vias", "v.jsonl", VIAS.replace('"y": 2', '"x": 2') + "\n" + VIAS, 2, [("L1", "twice")]),
+    "vias no box": ("vias", "v.json", VIAS.replace('"bounding_box"', '"b"', 1), 1, [("L1.data.vehicles[0]", "None")]),
     "mot truncated": ("mot", "det.txt", samples.MOT_DETECTIONS + "4,-1,11,2", 2, [("L3", "4 columns")]),
     "mot latin-1": ("mot", "det.txt", samples.MOT_DETECTIONS.encode() + b"\xe9\n", 2, [("L3", "not UTF-8")]),
     "mot NaN": ("mot", "det.txt", "1,-1,nan,2,3,4,1\n" + samples.MOT_DETECTIONS, 2, [("L1", "left: nan")]),
