@@ -60,10 +60,20 @@ def read_rdf(path: Path, ontology: Ontology) -> Iterator[Record]:
     Raises:
         InputError: the file can't be read, or is not what its extension says; before the first record.
     """
+    return read_export(parse_rdf(path), ontology)
+
+
+def is_of_export(subject: object) -> bool:
+    """Whether a statement's subject is a claim, a fact or a description under the IRI that an export gives it."""
+    return isinstance(subject, NamedNode) and _NODE.fullmatch(subject.value) is not None
+
+
+def read_export(statements: Iterable[Quad], ontology: Ontology) -> Iterator[Record]:
+    """The same, of statements that come from elsewhere."""
     reader = _Reader(ontology)
     with closing(sqlite3.connect("")) as spool:
         spool.execute("CREATE TABLE node (kind TEXT, iri TEXT, content BLOB)")
-        yield from _spool(parse_rdf(path), spool)
+        yield from _spool(statements, spool)
         # in this order, since a claim can be written only once its source is known
         for kind in ("source-description", "description", "fact"):
             rows = spool.execute("SELECT iri, content FROM node WHERE kind = ? ORDER BY iri", (kind,))
