@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -62,7 +63,7 @@ class ScenesReader:
                 else:
                     yield from scenes.words(fields, item.place)
             except ValueError as error:
-                shown = orjson.dumps(item.value).decode()[:2000]
+                shown = json.dumps(item.value, ensure_ascii=False)[:2000]
                 yield Rejected(str(error), item.place, shown, document.id)
 
 

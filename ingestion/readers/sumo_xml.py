@@ -16,8 +16,8 @@ from defusedxml.ElementTree import iterparse
 from ingestion.readers.base import Document
 from kg.model import Rejected, Value
 
-_MAX_PIECE = 32 << 20
-"""Bytes of one tag or text."""
+_MAX_PIECE = 4 << 20
+"""Bytes of one tag or text; expat reads an unfinished one again with every block."""
 _MAX_PARTS = 100_000
 """Elements inside one that is read as a whole, such as the lanes of an edge."""
 _BROKEN = (ParseError, DefusedXmlException, gzip.BadGzipFile, zlib.error, EOFError, ValueError, LookupError)
