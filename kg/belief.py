@@ -96,8 +96,8 @@ def dawid_skene(own: Votes, others: Sequence[Votes]) -> float:
     """The chance that this fact is the true one of its group, or none: Dawid–Skene with one number a source.
 
     A source says the truth with its reliability · confidence, else any other of the possibilities alike, which are the
-    facts of the group and "none of them"; all are as likely beforehand. `evigraph fuse RELATION` learns reliabilities.
-    Without competitors and with one source it is reliability · confidence.
+    facts of the group and "none of them"; all are as likely beforehand. Without competitors and with one source it is
+    reliability · confidence. `evigraph fuse reliability` learns reliabilities.
     """
     options = [_surest(option) for option in (own, *others)]
     many = len(options)

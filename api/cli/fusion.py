@@ -1,4 +1,4 @@
-"""`evigraph evaluate fusion` and `tune fusion`: how right fused answers are where the truth is known."""
+"""`evigraph fuse …`, and `evaluate fusion`, `tune fusion`: how right fused answers are where the truth is known."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.cli.common import EVALUATE, Json, err, group, out, print_json, table
+from api.cli.common import EVALUATE, Json, err, group, out, print_json, table, with_service
 
 if TYPE_CHECKING:
     from ingestion.fuse_evaluation import Conflicts
@@ -20,8 +20,47 @@ Truths = Annotated[Path | None, typer.Argument(help="CSV of question, truth.")]
 
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
+    fuse = group(app, "fuse", "Bring together what sources say; a run can be taken back like a document.")
+    fuse.command("reliability")(fuse_reliability)
+    fuse.command("boxes")(fuse_boxes)
     group(app, "evaluate", EVALUATE).command("fusion")(evaluate)
     group(app, "tune", "Search for better settings on cases whose truth is known.").command("fusion")(tune)
+
+
+def fuse_reliability(
+    context: typer.Context,
+    relation: Annotated[str, typer.Argument(help="Functional, or disjoint with another, e.g. HAS_BRAND.")],
+    json: Json = False,
+) -> None:
+    """Learns how reliable sources are from their disagreements, and weighs all that they say by it."""
+    from ingestion import fuse_graph
+
+    with err().status("Learning …"):
+        found = with_service(context, lambda service: fuse_graph.fuse_reliability(service.store, relation))
+    if json:
+        print_json({"document": f"fusion:{relation}", "sources": found})
+        return
+    rows = table("source", "reliability", "questions")
+    for source, learned in found.items():
+        rows.add_row(source, f"{learned['reliability']:.3f}", f"{learned['questions']:,}")
+    out().print(rows)
+    out().print(f"`evigraph sources retract fusion:{relation}` takes it back")
+
+
+def fuse_boxes(
+    context: typer.Context,
+    medium: Annotated[str | None, typer.Option(help="Only this picture or video.")] = None,
+    json: Json = False,
+) -> None:
+    """Fuses the boxes that several detectors have on the same pictures, and adds the fused ones as detections."""
+    from ingestion import fuse_graph
+
+    with err().status("Fusing …"):
+        found = with_service(context, lambda service: fuse_graph.fuse_graph_boxes(service.store, medium))
+    if json:
+        print_json(found)
+    else:
+        out().print(f"{found['boxes']:,} boxes on {found['images']:,} images are {found['fused']:,} fused ones")
 
 
 def evaluate(answers: Answers, truths: Truths = None, json: Json = False) -> None:
