@@ -19,8 +19,10 @@ from api.cypher_guard import run_guarded
 from api.errors import ForbiddenError, NotReadyError
 from api.outcome import Outcome, outcome, size
 from api.settings import Settings
+from ingestion.linkage import propose
 from ingestion.pipeline import Progress, ingest
 from ingestion.readers.base import READERS, get_reader
+from kg.conflicts import find_conflicts
 from kg.errors import EvigraphError, InputError, NotFoundError
 from kg.ontology import Ontology
 from kg.rdf import export_rdf
@@ -206,6 +208,14 @@ class Service:
         """
         return await self.store.search(text, labels=labels or None, limit=limit)
 
+    async def conflicts(self, relation: str | None = None, limit: int = 100, offset: int = 0) -> list[dict[str, Any]]:
+        """What can't be true together; see `kg.conflicts`.
+
+        Raises:
+            OntologyError: the relation is unknown.
+        """
+        return await find_conflicts(self.store, relation, limit=limit, offset=offset)
+
     async def source(self, id_: str) -> dict[str, Any]:
         """One source.
 
@@ -315,6 +325,16 @@ class Service:
     async def possibly_same(self, limit: int = 100, offset: int = 0) -> list[dict[str, Any]]:
         """Pairs of entities that may be one; see `kg.same`."""
         return await possibly_same(self.store, limit=limit, offset=offset)
+
+    async def find_same(self, class_: str, likely: float) -> int:
+        """Proposes pairs of entities of a class that may be one; see `ingestion.linkage`.
+
+        Raises:
+            OntologyError: there is no such class.
+            InputError: its entities can't be compared.
+            ConfigurationError: the extra `linkage` is not installed.
+        """
+        return await propose(self.store, class_, likely)
 
     async def merges(self) -> list[Merge]:
         """The merges in force."""

@@ -9,7 +9,7 @@ from typing import Annotated
 import orjson
 import typer
 
-from api.cli import deadletters, diagnosis, fusion, graph, ingestion, keys, serve, sources
+from api.cli import conflicts, deadletters, diagnosis, fusion, graph, ingestion, keys, same, serve, sources
 from api.cli.common import Overrides
 from api.errors import kind_of, problem_of
 from kg.errors import EvigraphError
@@ -43,7 +43,7 @@ def _common(
     context.obj = Overrides(graph=graph, data=data)
 
 
-for module in (serve, ingestion, deadletters, sources, diagnosis, fusion, graph, keys):
+for module in (serve, ingestion, deadletters, sources, diagnosis, fusion, conflicts, same, graph, keys):
     module.register(app)
 
 
