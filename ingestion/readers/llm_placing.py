@@ -11,7 +11,7 @@ from rdflib import SH
 from ingestion.mentions import MENTION, mention_id
 from ingestion.readers.hpo_annotations import add_frequency
 from ingestion.readers.llm_items import Candidate, End, Statement, Thing, Unfit, shown
-from ingestion.readers.llm_words import clean, plain_key
+from ingestion.readers.llm_words import NOTHING, clean, plain_key
 from kg.model import Claim, Entity, Record, Rejected, Scalar, Value
 from kg.ontology import Ontology, Relation, snake, words
 
@@ -29,7 +29,7 @@ CONFIDENCE_WORDS = {
 """How sure a model says it is, in words → confidence. Judgement."""
 
 FREQUENCY_WORDS = {
-    "obligate": "HP:0040280", "always": "HP:0040280",
+    "obligate": "HP:0040280", "very obligate": "HP:0040280", "always": "HP:0040280",
     "very frequent": "HP:0040281", "very common": "HP:0040281", "非常常见": "HP:0040281",
     "frequent": "HP:0040282", "common": "HP:0040282", "常见": "HP:0040282",
     "occasional": "HP:0040283", "uncommon": "HP:0040283", "偶见": "HP:0040283",
@@ -304,19 +304,18 @@ def _negated(extras: Mapping[str, object]) -> bool:
 
 
 def _add_frequency(qualifiers: dict[str, Scalar], extras: Mapping[str, object]) -> bool:
-    """Adds how often a phenotype is seen; True if it is never.
-
-    Raises:
-        _MisplacedError: it is no term, count, share or known word.
-    """
+    """Adds how often a phenotype is seen, in the model's own words if need be; True if it is never."""
     given = next((extras[k] for k in _FREQUENCIES if k in extras), None)
     if given is None:
         return False
     text = clean(str(given))
+    if text.casefold() in NOTHING:
+        return False
     if term := FREQUENCY_WORDS.get(words(text.partition("(")[0])):
         qualifiers["frequency_term"] = term
         return term == _EXCLUDED
     try:
         return add_frequency(qualifiers, text)
-    except ValueError as error:
-        raise _MisplacedError(str(error)) from None
+    except ValueError:
+        qualifiers["frequency_stated"] = text[:_MAX_QUOTE]
+        return False

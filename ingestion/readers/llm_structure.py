@@ -100,7 +100,8 @@ def parse(text: str, start: int) -> Parsed:
     else:
         return Parsed(value, end)
     root = _Scan(text, start).run()
-    if root.closed and root.end - start <= _MAX_LITERAL:
+    # Python's parser warns of backslashes that mean nothing.
+    if root.closed and root.end - start <= _MAX_LITERAL and "\\" not in text[start : root.end]:
         try:
             return Parsed(_literal(text[start : root.end]), root.end)
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import lzma
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -227,6 +229,34 @@ def _ids(subject: str, object_: str) -> tuple[str, str, str]:
     return claim.subject, claim.relation, claim.object
 
 
+# ---- what three models really said
+
+
+def test_real_claims_are_all_accounted_for(tmp_path: Path) -> None:
+    data = samples.SHARED / "llm_claims" / "rare_disease_phenotypes_dev.jsonl.xz"
+    if not data.exists():
+        pytest.skip(f"no {data.name}")
+    said = 0
+    with lzma.open(data, "rt") as file, (tmp_path / "said.jsonl").open("w") as out:
+        for line in islice(file, 300):
+            disease = json.loads(line)
+            for model, findings in disease["claims"].items():
+                if not findings:
+                    continue
+                said += len(findings)
+                keys = ("subject", "relation", "object", "frequency")
+                triples = [dict(zip(keys, (disease["id"], "has phenotype", *f), strict=True)) for f in findings]
+                out.write(json.dumps({"model": model, "output": json.dumps(triples)}) + "\n")
+    records = read(tmp_path, (tmp_path / "said.jsonl").read_text(), "said.jsonl")
+    check(records)
+    assert said > 5000
+    assert len(claims(records)) + len(rejected(records)) == said
+    assert len(claims(records)) > 0.99 * said
+    assert len({r.id for r in records if isinstance(r, Source)}) == 3
+    told_often = [c for c in claims(records) if {"frequency_term", "frequency_stated"} & set(c.qualifiers)]
+    assert len(told_often) > 0.9 * said
+
+
 # ---- broken files
 
 
@@ -297,6 +327,20 @@ def test_confidence(given_: object, confidence: float) -> None:
     triple = {"subject": "A", "predicate": "has phenotype", "object": "B", "confidence": given_}
     (claim,) = claims(placed(json.dumps(triple)))
     assert claim.confidence == pytest.approx(confidence)
+
+
+@pytest.mark.parametrize(
+    ("given_", "qualifiers"),
+    [("VERY_FREQUENT", {"frequency_term": "HP:0040281"}), ("Occasional (5-29%)", {"frequency_term": "HP:0040283"}),
+     ("HP:0040282", {"frequency_term": "HP:0040282"}), ("45%", {"frequency_percent": 45.0}), ("N/A", {}),
+     ("7/12", {"frequency_numerator": 7, "frequency_denominator": 12}), ("7/0", {"frequency_stated": "7/0"}),
+     ("now and then", {"frequency_stated": "now and then"})],
+)  # fmt: skip
+def test_frequency(given_: str, qualifiers: dict[str, object]) -> None:
+    triple = {"subject": "OMIM:1", "predicate": "has phenotype", "object": "HP:1", "frequency": given_}
+    (claim,) = claims(placed(json.dumps(triple)))
+    assert claim.qualifiers == qualifiers
+    assert claim.relation == "HAS_PHENOTYPE"
 
 
 @pytest.mark.parametrize("given_", [-0.1, 101, "sure thing", True, "-3", "1e9", [0.5]])
