@@ -16,6 +16,7 @@ def register(app: typer.Typer) -> None:
     """Adds the commands."""
     same = typer.Typer(no_args_is_help=True, help="Entities that may be one.")
     same.command("list")(list_pairs)
+    same.command()(find)
     same.command()(merge)
     same.command()(unmerge)
     same.command()(merges)
@@ -39,6 +40,20 @@ def list_pairs(
         ends = (text for end in pair["entities"] for text in (end["id"], end["name"] or ""))
         rows.add_row(f"{pair['belief']:.3f}", *ends)
     out().print(rows if found else "nothing to review")
+
+
+def find(
+    context: typer.Context,
+    class_: Annotated[str, typer.Argument(metavar="CLASS", help="Class of the entities, e.g. Patient.")],
+    likely: Annotated[float, typer.Option(min=0.0, max=1.0, help="Probability from which a pair is proposed.")] = 0.5,
+    json: Json = False,
+) -> None:
+    """Compares the entities of a class by their properties, and proposes those that may be one (extra `linkage`)."""
+    many = with_service(context, lambda service: service.find_same(class_, likely))
+    if json:
+        print_json({"class": class_, "proposed": many})
+    else:
+        out().print(f"{many:,} pairs proposed; evigraph same list shows them" if many else "no two seem to be one")
 
 
 def merge(

@@ -67,6 +67,15 @@ def test_on_the_command_line(run: Run) -> None:
     assert json.loads(run("same", "list", "--json")[1]) == []
 
 
+def test_proposals_are_found(run: Run) -> None:
+    pytest.importorskip("splink")
+    found = json.loads(run("same", "find", "Disease", "--likely", "0", "--json")[1])
+    assert found["class"] == "Disease"
+    assert found["proposed"] == len(json.loads(run("same", "list", "--json")[1])) - 1
+    assert run("sources", "retract", "splink:Disease")[0] == 0
+    assert run("same", "find", "Unicorn")[0] != 0
+
+
 async def test_over_http(http: httpx.AsyncClient) -> None:
     [pair] = (await http.get("/v1/possibly-same")).json()["pairs"]
     assert [e["name"] for e in pair["entities"]] == ["one", "won"]
