@@ -41,8 +41,8 @@ Names = dict[int, str]
 class CocoReader:
     """Reads results and annotation files of any size; pictures are told apart by their image id.
 
-    Results cite the model that the file is named for. Their categories are those of an annotation file beside them,
-    else COCO's own. Annotations without a score cite the document.
+    Results cite the model that the file is named for. Their categories, and the pictures' sizes, are those of an
+    annotation file beside them, else COCO's own. Annotations without a score cite the document.
     """
 
     name = "coco"
@@ -86,10 +86,11 @@ class _Writer:
     def results(self) -> Iterator[Record]:
         beside = self._document.beside if isinstance(self._document, Accompanied) else ()
         for path in beside:
-            for item in values(Document(self._document.id, path), _CATEGORIES):
+            for item in values(Document(self._document.id, path), _CATEGORIES, _IMAGES):
                 try:
                     if isinstance(item, Item):
-                        self._learn_category(item)
+                        learn = self._learn_category if item.path == _CATEGORIES else self._learn_image
+                        learn(item)
                 except ValueError:
                     continue  # said where that file is loaded
         for item in values(self._document):
@@ -129,17 +130,23 @@ class _Writer:
                 yield from class_records(broader, self._table, item.place, self._said)
                 yield Claim(class_.id, "IS_A", broader.id, self._table.id, 1.0, {}, self._document.id, item.place)
 
-    def _image(self, item: Item) -> Iterator[Record]:
+    def _learn_image(self, item: Item) -> tuple[str, int, int]:
+        """Id, width, height."""
         image = mapping(item.value, "image")
         id_ = text(image.get("id"), "id")
         width, height = (
             integer(image[side], side, 1, MAX_PIXELS) if image.get(side) is not None else 0
             for side in ("width", "height")
         )
-        name = text(image["file_name"], "file_name") if image.get("file_name") else ""
-        url = image.get("coco_url") or image.get("flickr_url")
         if len(self._sizes) < MAX_IMAGES:
             self._sizes[id_] = (width, height)
+        return id_, width, height
+
+    def _image(self, item: Item) -> Iterator[Record]:
+        id_, width, height = self._learn_image(item)
+        image = item.value
+        name = text(image["file_name"], "file_name") if image.get("file_name") else ""
+        url = image.get("coco_url") or image.get("flickr_url")
         yield from source_records(self._table, self._said)
         medium = Medium(
             image_id(self._document.id, id_), name, width, height, properties={"url": text(url, "url")} if url else {}

@@ -242,11 +242,13 @@ def place_records(id_: str, name: str, source: Source, place: str, said: Said) -
 
 
 def class_records(class_: ObjectClass, source: Source, place: str, said: Said) -> Iterator[Record]:
-    """A class and those above it, once."""
+    """A class and those above it, once; a class that Evigraph does not list is as the source names it."""
     document = source.document
-    if not said.first(class_.id):
+    own = source
+    if class_.known:
+        own = Source(CLASSES_SOURCE, "document", name="Object classes of Evigraph", document=document)
+    if not said.first((own.id, class_.id)):
         return
-    own = Source(CLASSES_SOURCE, "document", name="Object classes of Evigraph", document=document)
     yield from source_records(own, said)
     yield Entity(class_.id, ("ObjectClass",), own.id, {"name": class_.name}, document, place)
     if class_.broader is not None:

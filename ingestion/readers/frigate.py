@@ -67,9 +67,8 @@ def _records(message: object, document: str, place: str, said: Said) -> Iterator
     name = text(event.get("camera"), "camera")
     id_ = text(event.get("id"), "id")
     label = text(event.get("label"), "label")
-    best = score(event.get("top_score", data.get("top_score")), "top_score")
-    current = event.get("score", data.get("score"))
-    confidence = best if current is None else score(current, "score")
+    best, current = (_first(event.get(name), data.get(name)) for name in ("top_score", "score"))
+    confidence = score(_first(current, best), "score")
     source = Source(curie("frigate", name), "model", name=f"Frigate, {name}", model="frigate", document=document)
     camera = Medium(curie("camera", name), name, class_="Camera")
     plate, attributes = _scored(event.get("recognized_license_plate"), "recognized_license_plate", "plate_score")
@@ -85,7 +84,7 @@ def _records(message: object, document: str, place: str, said: Said) -> Iterator
         id_,
         camera,
         label,
-        best,
+        score(_first(best, current), "top_score"),
         plate,
         attributes,
         tuple((key, value) for key, value in times if value),
@@ -108,6 +107,11 @@ def _records(message: object, document: str, place: str, said: Said) -> Iterator
         box_name="box",
     )
     yield from detection_records(detection, source, place, said)
+
+
+def _first(*values: object) -> object:
+    """The first that is there."""
+    return next((value for value in values if value is not None), None)
 
 
 def _zones(camera: str, value: object, name: str) -> tuple[tuple[str, str], ...]:

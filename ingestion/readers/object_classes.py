@@ -78,6 +78,7 @@ MOT: dict[int, str] = dict(
 )  # fmt: skip
 """Class ids of the MOT challenge's ground truth."""
 
+_KNOWN = frozenset({*COCO.values(), *_SYNONYMS.values(), *_BROADER, *_BROADER.values()})
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _BREAKS = re.compile(r"[\s_\-./]+")
 _NO_WORD = re.compile(r"[^\w]+")
@@ -90,12 +91,14 @@ class ObjectClass:
     Attributes:
         broader: the kind that it is a kind of, or None.
         synonym: whether the label was another word than the name.
+        known: it is one of those listed here, not just what a detector says.
     """
 
     id: str
     name: str
     broader: ObjectClass | None = None
     synonym: bool = False
+    known: bool = False
 
 
 @lru_cache(maxsize=4096)
@@ -117,4 +120,5 @@ def object_class(label: str) -> ObjectClass:
         name,
         object_class(broader) if broader else None,
         words != name,
+        name in _KNOWN,
     )

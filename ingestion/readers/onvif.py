@@ -27,6 +27,9 @@ from ingestion.readers.detection import (
 )
 from kg.model import Record, Rejected, Source
 
+MAX_ELEMENTS = 1_000_000
+"""Of one frame."""
+
 _CHUNK = 1 << 16
 _TAG = 64
 """Bytes of a closing tag, at most."""
@@ -230,16 +233,37 @@ def _frames(document: Document) -> Iterator[Element | Rejected]:
             place = f"MetadataStream[{number}]"
             number += 1
             try:
-                root: Element | None = None
-                for event, element in iterparse(part, ("start", "end")):
-                    root = element if root is None else root
-                    if event == "end" and _name(element) == "Frame":
-                        yield element
-                    if event == "end" and _name(element) in ("Frame", "NotificationMessage", "VideoAnalytics"):
-                        element.clear()
+                yield from _complete(part)
             except (ParseError, DefusedXmlException, LookupError, ValueError) as error:
                 yield Rejected(_reason(error), place, "", document.id)
                 part.drain()
+
+
+def _complete(part: _Part) -> Iterator[Element]:
+    """The frames of one XML document as they end; all else is let go of.
+
+    Raises:
+        ParseError, DefusedXmlException, ValueError: it is not XML, or may not be read.
+    """
+    around: list[Element] = []
+    frame: Element | None = None
+    held = 0
+    for event, element in iterparse(part, ("start", "end")):
+        if event == "start":
+            around.append(element)
+            held += 1
+            if held > MAX_ELEMENTS:
+                raise ValueError(f"a frame of more than {MAX_ELEMENTS:,} elements")
+            if frame is None and _name(element) == "Frame":
+                frame = element
+            continue
+        around.pop()
+        if frame is not None and element is frame:
+            yield element
+            frame = None
+        if frame is None and around:
+            around[-1].clear()
+            held = 0
 
 
 class _Part:

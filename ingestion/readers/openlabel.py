@@ -8,7 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from ingestion.readers.base import Document
-from ingestion.readers.checked import MAX_PIXELS, Box, instant, integer, mapping, number, numbers, score, sequence, text
+from ingestion.readers.checked import (
+    MAX_PIXELS,
+    Box,
+    instant,
+    integer,
+    mapping,
+    number,
+    numbers,
+    parsed_number,
+    score,
+    sequence,
+    text,
+)
 from ingestion.readers.detection import (
     Detection,
     Medium,
@@ -89,6 +101,7 @@ class _Scene:
         self._medium = Medium(curie("video", name), name)
         self._labels: dict[str, str] = {}
         self._things: set[str] = set()
+        self._sizes: set[tuple[int, int]] = set()
 
     def describe(self) -> Iterator[Record]:
         """The medium, then what the file says of things as a whole."""
@@ -100,6 +113,8 @@ class _Scene:
                 yield item
             else:
                 yield from self._guarded(self._stream, item)
+        if len(self._sizes) == 1:  # boxes do not tell which of several cameras they are of
+            self._medium = Medium(self._medium.id, self._medium.name, *self._sizes.pop())
         for item in self._items(*wanted):
             found = True
             if isinstance(item, Rejected):
@@ -138,13 +153,13 @@ class _Scene:
     # ---- things as a whole -----------------------------------------------------------------------------------------
 
     def _stream(self, item: Item) -> Iterator[Record]:
-        """The picture's size, if a stream states it."""
+        """Learns the picture's size, if a stream states it."""
         properties = mapping(mapping(item.value, "stream").get("stream_properties") or {}, "stream_properties")
         for key in ("intrinsics_pinhole", "intrinsics_fisheye", "intrinsics_custom"):
             stated = mapping(properties.get(key) or {}, key)
             if "width_px" in stated and "height_px" in stated:
                 width, height = (integer(stated[side], side, 1, MAX_PIXELS) for side in ("width_px", "height_px"))
-                self._medium = Medium(self._medium.id, self._medium.name, width, height)
+                self._sizes.add((width, height))
         return iter(())
 
     def _object(self, item: Item) -> Iterator[Record]:
@@ -212,7 +227,7 @@ class _Scene:
     def _frame(self, item: Item) -> Iterator[Record]:
         try:
             stated = mapping(item.value, "frame")
-            frame = _Frame(integer(int(item.key), "frame"))
+            frame = _Frame(integer(parsed_number(item.key, "frame"), "frame"))
             properties = mapping(stated.get("frame_properties") or {}, "frame_properties")
             objects = mapping(stated.get("objects") or {}, "objects")
         except ValueError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,8 @@ def test_coco_results_take_the_categories_beside_them_and_change_with_these(tmp_
     folder = write(tmp_path / "in", GOOD["coco"])
     records = read_all(get_reader("coco"), folder)
     assert ("detection:coco:in/results.json/1", "object:drone", 0.5) in claims(records, "INSTANCE_OF")
+    first = entities(records, "Detection")["detection:coco:in/results.json/0"]
+    assert (first["box_left"], first["box_bottom"], first["pixel_left"]) == (0.105, 0.3, 10.5)
     before = {d.id: d.content for d in get_reader("coco").documents(folder)}
     changed = copy.deepcopy(samples.INSTANCES)
     changed["categories"][1]["name"] = "kite"
@@ -393,6 +396,33 @@ def test_onvif_documents_one_after_the_other(tmp_path: Path) -> None:
     records = read("onvif", tmp_path, {"gate.xml": "".join(parts)})
     assert len(entities(records, "Detection")) == 1000
     assert not [r for r in records if isinstance(r, Rejected)]
+
+
+def test_onvif_frames_by_themselves(tmp_path: Path) -> None:
+    frame = samples.onvif_frame(samples.onvif_object(), samples.onvif_object("13"))
+    frame = frame.replace("<tt:Frame", '<tt:Frame xmlns:tt="http://www.onvif.org/ver10/schema"')
+    records = read("onvif", tmp_path, {"gate.xml": frame})
+    assert [d["box_left"] for d in entities(records, "Detection").values()] == [0.2, 0.2]
+
+
+def test_onvif_stays_small(tmp_path: Path) -> None:
+    """Frames of one long document, with notifications between them, are let go of."""
+    count = 20_000
+    with (tmp_path / "gate.xml").open("w") as file:
+        start, _, end = samples.onvif("\n").partition("\n")
+        file.write(start)
+        for i in range(count):
+            time = f"2019-05-15T{i // 3600 % 24:02}:{i // 60 % 60:02}:{i % 60:02}Z"
+            file.write(samples.onvif_frame(samples.onvif_object(str(i)), time=time) + "<tt:Other><a/></tt:Other>")
+        file.write(end)
+    (document,) = get_reader("onvif").documents(tmp_path / "gate.xml")
+    tracemalloc.start()
+    tracemalloc.reset_peak()
+    found = sum(isinstance(r, Entity) and "Detection" in r.classes for r in get_reader("onvif").read(document))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found == count
+    assert peak < 24 << 20  # the tracks said are remembered, up to a bound
 
 
 def test_mot(tmp_path: Path) -> None:
