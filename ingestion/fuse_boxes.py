@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from kg.errors import InputError
 
@@ -103,15 +105,20 @@ def average_precision(
     """
     values = []
     for label in sorted({box.label for _, box in truth}):
-        left = [(image, box.edges) for image, box in truth if box.label == label]
-        many = len(left)
+        left: dict[str, list[Edges]] = defaultdict(list)
+        for image, box in truth:
+            if box.label == label:
+                left[image].append(box.edges)
+        many = sum(map(len, left.values()))
         hits = []
         for image, box in sorted((f for f in found if f[1].label == label), key=lambda f: -f[1].score):
-            near = max(((iou(box.edges, e), (i, e)) for i, e in left if i == image), default=(0.0, None))
-            hits.append(near[0] >= overlap)
-            if hits[-1] and near[1] is not None:
-                left.remove(near[1])
-        precisions = [sum(hits[: n + 1]) / (n + 1) for n in range(len(hits))]
-        best_after = [max(precisions[n:]) for n in range(len(hits))]
-        values.append(sum(best_after[n] for n in range(len(hits)) if hits[n]) / many)
+            there = left.get(image, [])
+            nearest = max(there, key=lambda edges: iou(box.edges, edges), default=None)
+            hits.append(nearest is not None and iou(box.edges, nearest) >= overlap)
+            if nearest is not None and hits[-1]:
+                there.remove(nearest)
+        right = list(accumulate(hits))
+        precision = [r / (n + 1) for n, r in enumerate(right)]
+        envelope = list(accumulate(reversed(precision), max))[::-1]
+        values.append(sum(e for e, hit in zip(envelope, hits, strict=True) if hit) / many)
     return sum(values) / len(values) if values else 0.0
