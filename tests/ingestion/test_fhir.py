@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
+import sys
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -652,3 +654,22 @@ def test_memory_stays_bounded(tmp_path: Path) -> None:
     peak(10)
     small = peak(8_000)  # beyond the window of a megabyte
     assert peak(16_000) < small + 500_000
+
+
+# ---- what another program made ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["bundle", "ndjson"])
+def test_a_generated_cohort(tmp_path: Path, ontology: Ontology, form: str) -> None:
+    """Patients by the US Core profiles, from a generator that is none of ours."""
+    pytest.importorskip("carebundle", reason="carebundle, which makes US Core test data, is not installed")
+    command = [sys.executable, "-m", "carebundle.cli", "generate", "--profile", "mixed", "--count", "20"]
+    subprocess.run([*command, "--format", form, "--out", str(tmp_path / "us")], check=True, capture_output=True)
+    records = read_all(get_reader("fhir"), tmp_path / "us")
+    patients = {r.id for r in records if isinstance(r, Entity) and r.classes == ("Patient",)}
+    found = [r for r in records if isinstance(r, Claim)]
+    assert len(patients) == 20
+    assert {r.subject for r in found} == patients
+    assert len(found) > 20 * 20
+    assert not [r for r in found if ontology.check_claim(r)]
+    assert all("has no mapping" in r or "is not read" in r for _, r in rejected(records))
