@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 
+from ingestion.pipeline import ingest
 from ingestion.readers.base import get_reader
 from kg.model import Claim, Entity, Record, Rejected, Source
 from kg.ontology import Ontology
 from tests.ingestion import fhir_samples as fhir
+from tests.ingestion import samples
 from tests.ingestion.fhir_samples import (
     HPO,
     LOINC,
@@ -29,6 +31,7 @@ from tests.ingestion.fhir_samples import (
     patient,
 )
 from tests.ingestion.test_reader_contract import ReaderContract, read_all
+from tests.support.backends import Backend
 
 pytest.importorskip("fhir.resources", reason="needs the extra `fhir`")
 
@@ -654,6 +657,40 @@ def test_memory_stays_bounded(tmp_path: Path) -> None:
     peak(10)
     small = peak(8_000)  # beyond the window of a megabyte
     assert peak(16_000) < small + 500_000
+
+
+# ---- into a graph ----------------------------------------------------------------------------------------------------
+
+
+async def test_into_a_graph(embedded_backend: Backend, tmp_path: Path) -> None:
+    """Terms are checked against HPO as loaded; a correction by the hospital takes back what it no longer says."""
+    embedded_backend.empty()
+    store = await embedded_backend.open()
+    letters = tmp_path / "letters.jsonl"
+    try:
+        hpo = samples.write_hpo(tmp_path / "hpo")
+        await ingest(store, get_reader("hpo"), hpo, dead_letters=letters)
+        before = await store.digest()
+        unknown = observation(code=concept(HPO, "HP:9999999"))
+        marfan = {k: v for k, v in condition().items() if k != "severity"}
+        file = fhir.write(tmp_path / "b.json", bundle(patient(), marfan, observation(), unknown, glucose()))
+        report = await ingest(store, get_reader("fhir"), file, dead_letters=letters)
+        assert (report.loaded, report.claims, report.rejected) == (1, 3, 1)
+        assert "unknown id HP:9999999" in letters.read_text()
+        assert (await ingest(store, get_reader("fhir"), file, dead_letters=letters)).skipped == 1
+        query = "MATCH (:Patient {sex: 'MALE'})-[r]->(o) RETURN type(r) AS r, o.id AS o ORDER BY r"
+        assert [tuple(row.values()) async for row in store.read(query)] == [
+            ("HAS_DIAGNOSIS", "OMIM:154700"),
+            ("HAS_OBSERVATION", "fhir:b/Observation/f001"),
+            ("HAS_PHENOTYPE", "HP:0001250"),
+        ]
+        fhir.write(file, bundle(patient(), observation(valueBoolean=False)))
+        assert (await ingest(store, get_reader("fhir"), file, dead_letters=letters)).changed == 1
+        assert [tuple(row.values()) async for row in store.read(query)] == [("EXCLUDES_PHENOTYPE", "HP:0001250")]
+        await store.retract("fhir:b.json")
+        assert await store.digest() == before
+    finally:
+        await store.close()
 
 
 # ---- what another program made ---------------------------------------------------------------------------------------

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from ingestion.pipeline import ingest
 from ingestion.readers import retail_tables
 from ingestion.readers.base import get_reader
 from kg.model import Claim, Entity, Record, Rejected
 from kg.ontology import Ontology
 from tests.ingestion.test_reader_contract import ReaderContract, read_all
+from tests.support.backends import Backend
 
 INTER = (
     "user_id:token\titem_id:token\trating:float\ttimestamp:float\n196\t242\t3\t881250949\n186\t302\t4.5\t891717742\n"
@@ -396,6 +398,30 @@ def test_memory_stays_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
     peak(100)
     assert peak(40_000) < peak(4_000) + 200_000
+
+
+# ---- into a graph ----------------------------------------------------------------------------------------------------
+
+
+async def test_into_a_graph(embedded_backend: Backend, tmp_path: Path) -> None:
+    """Interactions and items of one name meet; a bad row is a dead letter; retracting all leaves nothing."""
+    embedded_backend.empty()
+    store = await embedded_backend.open()
+    letters = tmp_path / "letters.jsonl"
+    try:
+        before = await store.digest()
+        write(tmp_path, **{"a.csv": "user,item,rating\nann,17,4\nbob,17,NaN\n", "b.csv": "item,brand\n17,Acme\n"})
+        first = await ingest(store, get_reader("interactions"), tmp_path / "a.csv", name="s", dead_letters=letters)
+        second = await ingest(store, get_reader("items"), tmp_path / "b.csv", name="s", dead_letters=letters)
+        third = await ingest(store, get_reader("kgat"), write(tmp_path / "book", **KGAT), dead_letters=letters)
+        assert [(r.claims, r.rejected) for r in (first, second, third)] == [(1, 1), (1, 0), (6, 0)]
+        query = "MATCH (u:User)-[:INTERACTED_WITH]->(i:Item)-[:HAS_BRAND]->(b:Brand) RETURN u.id AS u, b.name AS b"
+        assert [tuple(row.values()) async for row in store.read(query)] == [("user:s/ann", "Acme")]
+        for document in list(await store.ledger()):
+            await store.retract(document)
+        assert await store.digest() == before
+    finally:
+        await store.close()
 
 
 # ---- the real thing --------------------------------------------------------------------------------------------------
