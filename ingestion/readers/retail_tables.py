@@ -80,7 +80,10 @@ class Table:
             if not first or not first[1].strip():
                 raise ValueError("no header; the file is empty")
             self._delimiter = max(",;\t|", key=first[1].count) if self._quoted else "\t"
-            header = self._split(first[1])
+            try:
+                header = self._split(first[1])
+            except csv.Error as error:
+                raise ValueError(f"no header: {error}") from None
             self._rows = self._text_rows()
         self.sequences: list[int] = []
         self.names: list[str] = []
@@ -207,15 +210,24 @@ def _cell(value: Any) -> Cell:  # noqa: ANN401 (what polars holds)
 def several(cell: Cell, *, sequence: bool = False) -> tuple[str, ...]:
     """The values of a cell: of a list, by blanks in a RecBole sequence, else written with `|`, `;` or as a list."""
     if isinstance(cell, str):
-        parts: Sequence[object] = ()
         if sequence:
-            parts = cell.split()
+            cell = tuple(cell.split())
         elif cell.startswith("[") and cell.endswith("]"):
-            with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
-                parsed = ast.literal_eval(cell)
-                parts = parsed if isinstance(parsed, list) else ()
-        cell = tuple(str(p) for p in parts) or tuple(cell.replace(";", "|").split("|"))
+            cell = _listed(cell)
+        else:
+            cell = tuple(cell.replace(";", "|").split("|"))
     return tuple(dict.fromkeys(text for part in cell if (text := " ".join(part.split()))))
+
+
+def _listed(cell: str) -> tuple[str, ...]:
+    """The items of a list as Python or JSON write it; the text as it is if it is none."""
+    with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
+        parsed = ast.literal_eval(cell)
+        if isinstance(parsed, list):
+            found = tuple(str(item) for item in parsed)
+            "".join(found).encode()  # half a character, \\ud800, is no text
+            return found
+    return (cell,)
 
 
 def number(text: Cell, column: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 import tracemalloc
 from collections import Counter
@@ -163,7 +164,7 @@ def test_items(tmp_path: Path) -> None:
     table = (
         "item_id,title,genres,brand,price,release_date,colour,description\n"
         '1,"Tea pot, blue",Kitchen|Tea|Kitchen,Acme,$1200.50,2020,blue,"Two\nlines with ""quotes"""\n'
-        "2,Cup,\"['Kitchen', 'Cups & mugs']\",,,,,\n"
+        "2,Cup,\"['Kitchen', 'Cups & mugs']\",,,,,\n3,Can,[],,,,,\n"
     )
     records = read_all(get_reader("items"), write(tmp_path, **{"items.csv": table}), name="shop")
     found = entities(records)
@@ -307,6 +308,7 @@ BROKEN: list[Broken] = [
     ("items", "x.csv", "item_id,price\n1,1e999\n9,5\n", "L2", "price '1e999' is no finite number"),
     ("items", "x.csv", "item_id,price\n1,cheap\n9,5\n", "L2", "price 'cheap' is no finite number"),
     ("items", "x.csv", "item_id,price\n,3\n9,5\n", "L2", "no item_id"),
+    ("items", "x.csv", "item_id,genres\n1\n9,['\\ud800']\n", "L2", "1 columns instead of 2"),
     ("items", "x.csv", "item_id,price\n1\n9,5\n", "L2", "1 columns instead of 2"),
     ("items", "x.csv", b"item_id,title\n1,caf\xe9\n9,5\n", "L2", "not UTF-8"),
     ("items", "x.csv", 'item_id,title\n1,"a\n9,5\n', "L2", "no CSV: unexpected end"),
@@ -349,6 +351,7 @@ def test_a_broken_row_is_named_and_the_rest_loads(
     ("reader", "file", "content", "reason"),
     [
         ("interactions", "x.csv", "", "no header"),
+        ("interactions", "x.csv", 'user,"item\n1,2\n', "no header: unexpected end"),
         ("interactions", "x.csv", "a,b\n1,2\n", "no column is a user id such as user_id: a, b"),
         ("interactions", "x.csv", "user,b\n1,2\n", "no column is an item id"),
         ("interactions", "x.csv", "user,item,user\n1,2,3\n", "column user is there twice"),
@@ -378,6 +381,34 @@ def test_a_quote_that_is_never_closed_costs_one_row(tmp_path: Path) -> None:
     records = read_all(get_reader("items"), path)
     assert [p for p, _ in rejected(records)] == ["L2"]
     assert len(entities(records)) == 1000
+
+
+SAMPLES = {
+    "x.csv": b'item,user,title,genres,brand,price,time\n1,2,"Tea ""x"", blue",A|B,Acme,3,2020-01-01\n',
+    "x.inter": INTER.encode(),
+    "x.item": ITEM.encode(),
+    "x.kg": KG.encode(),
+    "kg_final.txt": KGAT["kg_final.txt"].encode(),
+    "item_list.txt": KGAT["item_list.txt"].encode(),
+}
+JUNK = [b"\0", b"\xff", b'"', b"[]", b",", b"\n", b"\t", b"NaN", b"1e999", b"['\\ud800']", b"9" * 30, b"\r", b":"]
+
+
+def test_damaged_bytes_never_end_the_run(tmp_path: Path, ontology: Ontology) -> None:
+    chance = random.Random(4)
+    for file, sample in SAMPLES.items():
+        for _ in range(100):
+            damaged = bytearray(sample)
+            for _ in range(chance.randint(1, 4)):
+                at = chance.randrange(len(damaged))
+                damaged[at : at + chance.choice((0, 0, 1, 20))] = chance.choice(JUNK)
+            (tmp_path / file).write_bytes(damaged)
+            for name in ("interactions", "items", "recbole_kg", "kgat"):
+                reader = get_reader(name)
+                if file.endswith(reader.extensions):
+                    for record in read_all(reader, tmp_path / file):
+                        assert not isinstance(record, Claim) or ontology.check_claim(record) is None
+                        assert not isinstance(record, Entity) or ontology.check_entity(record) is None
 
 
 def test_memory_stays_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
