@@ -84,8 +84,8 @@ def fuse_boxes(
     )
     found = []
     for edge, score, kind in zip(edges, scores, kinds, strict=True):
-        left, top, right, bottom = (float(value) for value in edge)
-        box = Box((left, top, right, bottom), labels[int(kind)], min(float(score), 1.0))
+        left, top, right, bottom = (round(float(value), 6) for value in edge)  # they are of 32 bits
+        box = Box((left, top, right, bottom), labels[int(kind)], min(round(float(score), 6), 1.0))
         parts = [b.id for boxes in ordered for b in boxes if b.label == box.label and iou(b.edges, box.edges) > overlap]
         found.append(Fused(box, tuple(sorted(filter(None, parts)))))
     return sorted(found, key=lambda fused: (-fused.box.score, fused.box.edges, fused.box.label))

@@ -174,18 +174,17 @@ def _records(
 ) -> list[Record]:
     medium, frame = image
     box = fused.box
-    text = repr((medium, frame, box.label, *(round(edge, 9) for edge in box.edges)))
+    text = repr((medium, frame, box.label, *box.edges))
     id_ = f"fused:{hashlib.blake2b(text.encode(), digest_size=12).hexdigest()}"
     scale = (1.0, 1.0) if size is None else size
     kind = "box" if size is None else "pixel"
-    edges = [edge * scale[at % 2] for at, edge in enumerate(box.edges)]
+    edges = [round(edge * scale[at % 2], 6 if size is None else 3) for at, edge in enumerate(box.edges)]
     names = (f"{kind}_left", f"{kind}_top", f"{kind}_right", f"{kind}_bottom")
     properties: dict[str, Any] = dict(zip(names, edges, strict=True)) | ({} if frame is None else {"frame": frame})
     entity = Entity(id_, ("Detection",), BOX_SOURCE, properties, document)
     said: list[tuple[str, str, dict[str, Scalar]]] = [(medium, "DETECTED_IN", {}), (box.label, "INSTANCE_OF", {})]
     said += [(part, "RELATED_TO", {"predicate": "fused from"}) for part in fused.parts]
-    score = round(box.score, 9)
-    return [entity, *(Claim(id_, relation, to, BOX_SOURCE, score, more, document) for to, relation, more in said)]
+    return [entity, *(Claim(id_, relation, to, BOX_SOURCE, box.score, more, document) for to, relation, more in said)]
 
 
 async def _replace(store: GraphStore, document: str, records: Sequence[Record]) -> None:
