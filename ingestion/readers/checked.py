@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -11,6 +12,9 @@ MAX_PIXELS = 1_000_000
 MAX_TEXT = 1000
 """Characters of a label, a plate, an attribute."""
 
+_SHOWN = 60
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = _SHOWN
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = 253_402_300_799.0  # the year 9999
 
@@ -136,7 +140,7 @@ def _finite(value: float) -> bool:
 
 
 def _shown(value: object) -> str:
-    return repr(value)[:60]
+    return _SHORT.repr(value)[:_SHOWN]
 
 
 class Box(NamedTuple):

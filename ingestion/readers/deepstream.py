@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ingestion.readers.base import Document
 from ingestion.readers.checked import Box, instant, integer, mapping, number, parsed_number, score, text
@@ -131,33 +131,64 @@ def _full(message: object, document: str, place: str, said: Said) -> Iterator[Re
 def _minimal(
     message: dict[str, Any], stated: object, index: int, document: str, place: str, said: Said
 ) -> Iterator[Record]:
-    head, _, tail = text(stated, "objects").partition("|#|")
-    cells = [cell.strip() for cell in head.split("|")]
-    if len(cells) < 6:
-        raise ValueError(f"{len(cells)} parts; wanted are id|left|top|right|bottom|class")
+    object_ = _from_fields(stated) if isinstance(stated, dict) else _from_parts(text(stated, "objects"))
     camera = _camera(message.get("sensorId"), {})
-    at = instant(message.get("@timestamp"), "@timestamp")
-    edges = [parsed_number(cell, name) for cell, name in zip(cells[1:5], Box._fields, strict=True)]
-    extra = [cell.strip() for cell in tail.split("|")] if tail else []
-    certainty = extra.pop() if extra else cells[6] if len(cells) > 6 else ""
-    details = dict(zip(_DETAILS.get(cells[5].lower(), ()), extra, strict=False))
-    confidence = _confidence(parsed_number(certainty, "confidence") if certainty else None, "confidence")
+    at = instant(message.get("@timestamp", message.get("timestamp")), "@timestamp")
+    confidence = _confidence(object_.confidence, "confidence")
     frame = message.get("id")
     detection = Detection(
         curie("detection", "deepstream", camera.name, at, str(index)),
         camera,
-        cells[5],
+        object_.label,
         confidence,
-        pixels=Box(*edges),
+        pixels=object_.box,
         frame=integer(int(frame), "id") if isinstance(frame, str) and frame.isdecimal() else None,
         at=at,
-        track=_track(cells[0], camera),
-        text=_known(details.get("license")),
-        attributes=_attributes(details),
-        narrower=_type(details, confidence),
+        track=_track(object_.id, camera),
+        text=_known(object_.details.get("license")),
+        attributes=_attributes(object_.details),
+        narrower=_type(object_.details, confidence),
         box_name="box",
     )
     yield from detection_records(detection, _source({}, camera, document), place, said)
+
+
+class _Object(NamedTuple):
+    """One of many in a message."""
+
+    id: str
+    box: Box
+    label: str
+    confidence: float | None
+    details: dict[str, Any]
+
+
+def _from_parts(stated: str) -> _Object:
+    """`id|left|top|right|bottom|class`, then maybe `#` and what the class has, then maybe a confidence."""
+    head, _, tail = stated.partition("|#|")
+    cells = [cell.strip() for cell in head.split("|")]
+    if len(cells) < 6:
+        raise ValueError(f"{len(cells)} parts; wanted are id|left|top|right|bottom|class")
+    edges = [parsed_number(cell, name) for cell, name in zip(cells[1:5], Box._fields, strict=True)]
+    extra = [cell.strip() for cell in tail.split("|")] if tail else []
+    certainty = extra.pop() if extra else cells[6] if len(cells) > 6 else ""
+    confidence = parsed_number(certainty, "confidence") if certainty else None
+    details = dict(zip(_DETAILS.get(cells[5].lower(), ()), extra, strict=False))
+    return _Object(cells[0], Box(*edges), cells[5], confidence, details)
+
+
+def _from_fields(stated: dict[str, Any]) -> _Object:
+    """As in the JSON of the protobuf schema: `bbox` has `leftX`, `topY`, `rightX` and `bottomY`."""
+    box = mapping(stated.get("bbox"), "bbox")
+    edges = [number(box.get(name), f"bbox.{name}") for name in ("leftX", "topY", "rightX", "bottomY")]
+    details = mapping(stated.get("info") or {}, "info")
+    return _Object(
+        text(stated.get("id", "-1"), "id"),
+        Box(*edges),
+        text(stated.get("type"), "type"),
+        None if stated.get("confidence") is None else number(stated["confidence"], "confidence"),
+        details,
+    )
 
 
 def _camera(id_: object, sensor: dict[str, Any]) -> Medium:
@@ -231,6 +262,8 @@ def _attributes(details: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
     return f"{number(value, 'attribute'):g}" if isinstance(value, (int, float)) else _known(value)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,6 +44,8 @@ from kg.model import Claim, Entity, Record, Rejected, Source, Value
 _HAPPENINGS = ("actions", "events")
 _TEXTS = frozenset({"ocr", "text", "plate", "license_plate", "licence_plate", "licenseplate"})
 """Names under which annotators keep what is written on a thing."""
+_UNREAD = ("cuboid", "poly3d", "point3d", "mesh", "mat", "binary", "image", "point2d")
+"""Shapes that a detection has no property for."""
 _SCORES = frozenset({"confidence", "score"})
 _EPOCH_SECONDS = 1e8
 """From here on a number is a time since 1970, below it one since the recording's beginning."""
@@ -51,7 +54,8 @@ _EPOCH_SECONDS = 1e8
 class OpenLabelReader:
     """Reads files of any size: objects become tracks, their boxes in frames detections, actions and events events.
 
-    Boxes are by their centre, in pixels; only two-dimensional ones are read. The claims cite the document.
+    Boxes are by their centre, in pixels; of rotated boxes and polygons the box around them is read, of cuboids and
+    other shapes nothing. The claims cite the document.
     """
 
     name = "openlabel"
@@ -254,17 +258,15 @@ class _Scene:
             raise ValueError(f"object {uid!r} is not among openlabel.objects")
         around = _data(data)
         label = self._labels[uid]
-        for index, stated in enumerate(sequence(data.get("bbox"), "bbox")):
-            box = mapping(stated, "bbox")
-            own = _data(mapping(box.get("attributes") or {}, "attributes"))
-            name = f"bbox[{index}].val"
-            when = () if frame.number is None else (str(frame.number),)
+        when = () if frame.number is None else (str(frame.number),)
+        for index, (name, stated, box) in enumerate(_shapes(data)):
+            own = _data(mapping(stated.get("attributes") or {}, "attributes"))
             detection = Detection(
                 curie("detection", self._key, *when, uid, str(index)),
                 self._medium,
                 label,
                 min(own.confidence, around.confidence),
-                pixels=Box.around(*numbers(box.get("val"), name, 4)),
+                pixels=box,
                 frame=frame.number,
                 frame_time=frame.time,
                 at=frame.at,
@@ -286,6 +288,37 @@ class _Scene:
     def _claim(self, subject: str, relation: str, object_: str, place: str, predicate: str = "") -> Claim:
         qualifiers = {"predicate": predicate} if predicate else {}
         return Claim(subject, relation, object_, self._source.id, 1.0, qualifiers, self._key, place)
+
+
+def _shapes(data: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], Box]]:
+    """Field, shape, and the upright box around it: of boxes, rotated boxes and polygons.
+
+    Raises:
+        ValueError: a shape makes no sense, or there are such only as are not read.
+    """
+    found = False
+    for kind in ("bbox", "rbbox", "poly2d"):
+        for index, entry in enumerate(sequence(data.get(kind), kind)):
+            found = True
+            shape, name = mapping(entry, kind), f"{kind}[{index}].val"
+            if kind == "poly2d":
+                if shape.get("mode", "MODE_POLY2D_ABSOLUTE") != "MODE_POLY2D_ABSOLUTE":
+                    raise ValueError(f"poly2d[{index}].mode: only MODE_POLY2D_ABSOLUTE is read")
+                points = sequence(shape.get("val"), name)
+                xy = numbers(points, name, len(points))
+                if len(xy) < 6 or len(xy) % 2:
+                    raise ValueError(f"{name}: {len(xy)} numbers are no polygon")
+                yield name, shape, Box(min(xy[::2]), min(xy[1::2]), max(xy[::2]), max(xy[1::2]))
+                continue
+            values_ = numbers(shape.get("val"), name, 4 if kind == "bbox" else 5)
+            x, y, width, height = values_[:4]
+            if kind == "rbbox":
+                cos, sin = abs(math.cos(values_[4])), abs(math.sin(values_[4]))
+                width, height = width * cos + height * sin, width * sin + height * cos
+            yield name, shape, Box.around(x, y, width, height)
+    unread = [kind for kind in _UNREAD if data.get(kind)]
+    if unread and not found:
+        raise ValueError(f"{', '.join(unread)}: only boxes and polygons in the picture are read")
 
 
 def _cause(rejected: Rejected) -> tuple[str, str]:

@@ -310,6 +310,42 @@ def test_deepstream_minimal(tmp_path: Path) -> None:
     assert claims(records, "PART_OF_TRACK") == {(f"{prefix}/0", "track:deepstream/C%201/7", 1.0)}
 
 
+def test_deepstream_as_its_protobuf_schema_has_it(tmp_path: Path) -> None:
+    object_ = {
+        "id": "7",
+        "type": "Vehicle",
+        "confidence": 0.5,
+        "bbox": {"leftX": 5, "topY": 10, "rightX": 25, "bottomY": 40},
+        "info": {"type": "suv", "parked": True},
+    }
+    message = {"version": "4.0", "id": "3", "timestamp": "2024-01-02T03:04:05Z", "sensorId": "C", "objects": [object_]}
+    records = read("deepstream", tmp_path, {"a.json": message})
+    (id_,) = detections = entities(records, "Detection")
+    assert (detections[id_]["pixel_bottom"], detections[id_]["attributes"]) == (40, ("parked=true",))
+    assert claims(records, "INSTANCE_OF") == {(id_, "object:vehicle", 0.5), (id_, "object:suv", 0.5)}
+
+
+@pytest.mark.parametrize(
+    ("shape", "edges"),
+    [
+        ({"rbbox": [{"name": "s", "val": [50, 100, 20, 40, 1.5707963267948966]}]}, [30, 90, 70, 110]),
+        ({"poly2d": [{"name": "s", "val": [1, 2, 11, 2, 6, 9], "mode": "MODE_POLY2D_ABSOLUTE"}]}, [1, 2, 11, 9]),
+    ],
+)
+def test_openlabel_shapes(tmp_path: Path, shape: dict[str, Any], edges: list[float]) -> None:
+    frames = {"0": {"objects": {"a": {"object_data": shape}}}}
+    records = read("openlabel", tmp_path, {"scene.json": samples.openlabel(frames=frames)})
+    (found,) = entities(records, "Detection").values()
+    assert [found[f"pixel_{edge}"] for edge in ("left", "top", "right", "bottom")] == pytest.approx(edges)
+
+
+def test_openlabel_of_two_cameras_has_pixels_only(tmp_path: Path) -> None:
+    streams = samples.openlabel()["openlabel"]["streams"]
+    other = {"stream_properties": {"intrinsics_pinhole": {"width_px": 10, "height_px": 10}}}
+    records = read("openlabel", tmp_path, {"scene.json": samples.openlabel(streams=streams | {"other": other})})
+    assert all("box_left" not in d and d["pixel_right"] == 60 for d in entities(records, "Detection").values())
+
+
 def test_openlabel(tmp_path: Path) -> None:
     records = read("openlabel", tmp_path, {"scene.json": samples.openlabel()})
     key = "openlabel:in/scene.json"

@@ -358,6 +358,13 @@ CASES: dict[str, Case] = {
         2,
         [("openlabel.frames.3", "key 'a' is there twice")],
     ),
+    "openlabel three dimensions": (
+        "openlabel",
+        "s.json",
+        changed(samples.openlabel(), '"bbox"', '"cuboid"'),
+        1,
+        [("openlabel.frames.3.objects.a", "cuboid: only boxes and polygons")],
+    ),
     "openlabel no such thing": ("openlabel", "s.json", '{"a": {"b": 1}}', 0, [("", "no openlabel.objects")]),
     "openlabel time": (
         "openlabel",
@@ -472,6 +479,56 @@ def test_broken(case: Case, tmp_path: Path, ontology: Ontology) -> None:
         assert record.reason
         assert len(record.record) <= 2000
     assert len(detections(records)) == remaining
+
+
+_ALIASES = "a: &a [x, x]\n" + "".join(
+    f"{name}: &{name} [{f'*{before}, ' * 9}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+_ALIASES += "names: [*i]"  # a few lines that stand for 86 million names
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        ("names: [car", "no names of classes"),
+        ("names: 7", "neither a list nor a mapping"),
+        ("names: {a: car}", "names: 'a' is not a number"),
+        ("names: [car, null]", "names[1]: None is not a text"),
+        (_ALIASES, "is not a text"),
+        (b"names: [\xff]", "not UTF-8"),
+        ("#" * (2 << 20), "larger than"),
+    ],
+)
+def test_names_that_cannot_be_read_are_told_and_none_is_guessed(
+    names: str | bytes, reason: str, tmp_path: Path, ontology: Ontology
+) -> None:
+    folder = write(tmp_path / "in", {"data.yaml": names, "a.txt": "0 .5 .5 .1 .1\n"})
+    records = checked(read_all(get_reader("yolo"), folder), ontology)
+    (rejected,) = (record for record in records if isinstance(record, Rejected))
+    assert rejected.place == "data.yaml"
+    assert reason in rejected.reason
+    assert {r.object for r in records if isinstance(r, Claim) and r.relation == "INSTANCE_OF"} == {"object:in/class0"}
+
+
+@pytest.mark.parametrize(
+    ("info", "reason"),
+    [
+        ("name=S-02", "no section headers"),
+        ("[Sequence]\nname=S", "imWidth"),
+        (samples.SEQINFO.replace("25", "nan"), "frameRate: nan"),
+        (samples.SEQINFO.replace("200", "wide"), "imWidth: 'wide'"),
+        (samples.SEQINFO.encode() + b"\xff", "not UTF-8"),
+    ],
+)
+def test_a_sequence_that_cannot_be_read_is_told(
+    info: str | bytes, reason: str, tmp_path: Path, ontology: Ontology
+) -> None:
+    folder = write(tmp_path / "in", {"S/gt/gt.txt": samples.MOT_TRUTH, "S/seqinfo.ini": info})
+    records = checked(read_all(get_reader("mot"), folder), ontology)
+    (rejected,) = (record for record in records if isinstance(record, Rejected))
+    assert rejected.place == "seqinfo.ini"
+    assert reason in rejected.reason
+    assert len(detections(records)) == 3
 
 
 def test_every_format_has_six_broken_variants() -> None:
