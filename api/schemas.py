@@ -58,7 +58,11 @@ class DiagnosisRequest(_Request):
 class IngestionRequest(_Request):
     """What to ingest from the server's own files."""
 
-    reader: Text = Field(description="Name of a reader, see `evigraph readers`.", examples=["phenopackets"])
+    reader: Text | None = Field(
+        None,
+        description="Name of a reader, see `evigraph readers`; null: guessed from the path.",
+        examples=["phenopackets"],
+    )
     path: str | None = Field(
         None,
         max_length=4096,

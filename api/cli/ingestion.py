@@ -26,7 +26,9 @@ def register(app: typer.Typer) -> None:
 
 def ingest(
     context: typer.Context,
-    reader: Annotated[str, typer.Argument(help="Name of a reader, see `evigraph readers`.")],
+    reader: Annotated[
+        str, typer.Argument(help="Name of a reader, see `evigraph readers`; left out, it is guessed from each path.")
+    ],
     paths: Annotated[
         list[Path] | None, typer.Argument(help="Files or folders; none takes the reader's own data.")
     ] = None,
@@ -40,13 +42,15 @@ def ingest(
     if name is not None and paths and len(paths) > 1:
         raise InputError("takes one path at a time", "--name")
 
+    todo = _todo(reader, paths or [])
+
     async def work(service: Service) -> list[Outcome]:
         from ingestion.progress import show_progress
 
         outcomes = []
-        for path in paths or (None,):
+        for known, path in todo:
             with show_progress(err()) as show:
-                outcome = await service.ingest(reader, path, name, show, dry_run=dry_run)
+                outcome = await service.ingest(known, path, name, show, dry_run=dry_run)
             outcomes.append(outcome)
             _warn(outcome)
         return outcomes
@@ -60,6 +64,16 @@ def ingest(
             out().print(("dry run, nothing is written: " if dry_run else "") + _summary(outcome))
     if any(outcome.report.failed for outcome in outcomes):
         raise typer.Exit(EXIT_PARTIAL)
+
+
+def _todo(reader: str, paths: list[Path]) -> list[tuple[str, Path | None]]:
+    """(reader, path) of each; what stands in the reader's place and is a path makes all readers a guess."""
+    from ingestion.guess import guess_reader
+    from ingestion.readers.base import READERS
+
+    if reader not in READERS and Path(reader).exists():
+        return [(guess_reader(path), path) for path in (Path(reader), *paths)]
+    return [(reader, path) for path in paths] or [(reader, None)]
 
 
 def _summary(outcome: Outcome) -> str:

@@ -24,6 +24,7 @@ from api.responses import JSON
 from api.routes.parts import JobsDep, ServiceDep, guarded_router
 from api.schemas import IngestionRequest, JobAnswer, JobsAnswer
 from api.service import Service
+from ingestion.guess import guess_reader
 from ingestion.readers.base import get_reader
 from kg.errors import InputError
 
@@ -36,9 +37,9 @@ _MAX_NAME = 200
 
 _UPLOAD_SCHEMA = {
     "type": "object",
-    "required": ["reader", "file"],
+    "required": ["file"],
     "properties": {
-        "reader": {"type": "string", "description": "Name of a reader."},
+        "reader": {"type": "string", "description": "Name of a reader; left out, it is guessed."},
         "file": {"type": "string", "format": "binary"},
         "name": {"type": "string", "description": "Stands for the file's own name in document ids."},
     },
@@ -115,31 +116,43 @@ async def _start_from_path(request: Request, service: Service, jobs: Jobs) -> Jo
     except ValidationError as error:
         items = error.errors(include_url=False, include_context=False)
         raise RequestValidationError([{**item, "loc": ("body", *item["loc"])} for item in items]) from error
-    reader = get_reader(body.reader)
     if body.path is None:
-        reader.documents(None)
+        if body.reader is None:
+            raise InputError("a reader or a path is needed", "reader")
+        get_reader(body.reader).documents(None)
         return jobs.add(body.reader, None, "", body.name)
-    return jobs.add(body.reader, service.allowed_path(body.path), body.path, body.name)
+    path = service.allowed_path(body.path)
+    return jobs.add(await _known_reader(body.reader, path), path, body.path, body.name)
 
 
 async def _start_from_upload(request: Request, service: Service, jobs: Jobs) -> Job:
     async with request.form(max_files=1, max_fields=20, max_part_size=10_000) as form:
         reader, file, name = form.get("reader"), form.get("file"), form.get("name")
-        if not isinstance(reader, str):
-            raise InputError("a field with the reader's name is needed", "reader")
+        if reader is not None and not isinstance(reader, str):
+            raise InputError("takes text, not a file", "reader")
         if not isinstance(file, UploadFile):
             raise InputError("a file is needed", "file")
         if name is not None and not isinstance(name, str):
             raise InputError("takes text, not a file", "name")
-        get_reader(reader)
+        if reader:
+            get_reader(reader)
         file_name = _safe_name(file.filename or "")
         folder = service.settings.uploads / secrets.token_hex(8)
         await asyncio.to_thread(_store, file, folder, file_name)
     try:
-        return jobs.add(reader, folder / file_name, file_name, name or None, upload=folder)
+        known = await _known_reader(reader, folder / file_name)
+        return jobs.add(known, folder / file_name, file_name, name or None, upload=folder)
     except BaseException:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
         raise
+
+
+async def _known_reader(name: str | None, path: Path) -> str:
+    """The name of a reader that there is, or the one that the path is for."""
+    if not name:
+        return await asyncio.to_thread(guess_reader, path)
+    get_reader(name)
+    return name
 
 
 def _store(file: UploadFile, folder: Path, name: str) -> None:
