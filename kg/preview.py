@@ -9,6 +9,7 @@ from kg.batch import PreparedBatch
 from kg.changes import Change
 from kg.merge import Descriptions, FactClaims
 from kg.ontology import Ontology
+from kg.same import READ_MERGES, AsStated, Roots
 from kg.write import ENTITIES_OF_SOURCES, FACTS_OF_SOURCES, READ_ENTITIES, chunks
 
 Rows = list[dict[str, Any]]
@@ -29,6 +30,7 @@ class Preview:
         self._changed_entities: set[str] = set()
         self._created_facts: set[tuple[str, str, str]] = set()
         self._changed_facts: set[tuple[str, str, str]] = set()
+        self._merged: Roots | None = None
         self.retracted = 0
 
     @property
@@ -43,6 +45,7 @@ class Preview:
 
     async def write(self, prepared: PreparedBatch) -> None:
         """Looks at what a batch would do."""
+        prepared = (await self._roots()).placed(prepared, self._ontology)
         ends = {end for facts in prepared.facts.values() for pair in facts for end in pair}
         await self._write_entities(prepared, ends | prepared.described.keys())
         for relation, facts in prepared.facts.items():
@@ -69,8 +72,14 @@ class Preview:
                     if known.merged(said.descriptions).entries != known.entries:
                         self._changed_entities.add(id_)
 
+    async def _roots(self) -> Roots:
+        if self._merged is None:
+            self._merged = Roots({row["id"]: row["into"] for row in await self._rows(READ_MERGES, {})})
+        return self._merged
+
     async def finish(self, change: Change) -> None:
         """Looks at what a changed document would take back, or say otherwise, of what it said before."""
+        change = AsStated(change, await self._roots())
         parameters = {"ids": sorted(change.ids)}
         for relation in sorted(self._ontology.relations):
             for row in await self._rows(FACTS_OF_SOURCES.format(type=relation), parameters):

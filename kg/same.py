@@ -28,6 +28,7 @@ from kg.write import READ_ENTITIES, Fact
 if TYPE_CHECKING:
     from kg.store import GraphStore
 
+READ_MERGES = "MATCH (m:Merge) RETURN m.id AS id, m.into AS into"
 _REVIEW = "review:same"
 """Document of what people say when they review proposals."""
 
@@ -92,6 +93,8 @@ class Roots:
 
     def placed(self, prepared: PreparedBatch, ontology: Ontology) -> PreparedBatch:
         """A batch with everything filed where it has to be; only what concerns merged entities is made anew."""
+        if not self.merges:
+            return prepared
         merged = self.merges.keys()
         described = dict(prepared.described)
         for id_ in merged & prepared.described.keys():
@@ -115,7 +118,7 @@ def original(fact: Fact, qualifiers: str) -> tuple[Fact, dict[str, Any]]:
     return (own.pop(_SUBJECT, fact[0]), fact[1], own.pop(_OBJECT, fact[2])), own
 
 
-class _AsStated:
+class AsStated:
     """A change that knows facts and entities as they are stated, applied to those that were merged."""
 
     reweighs = False
@@ -157,12 +160,12 @@ class Merger(Retractor):
     async def _begin(self) -> None:
         await super()._begin()
         if self._known.merges is None:
-            rows = await self._rows("MATCH (m:Merge) RETURN m.id AS id, m.into AS into")
+            rows = await self._rows(READ_MERGES)
             self._known.merges = {row["id"]: row["into"] for row in rows}
         self._roots = Roots(self._known.merges)
 
     def _placed(self, prepared: PreparedBatch) -> PreparedBatch:
-        return self._roots.placed(prepared, self._ontology) if self._roots.merges else prepared
+        return self._roots.placed(prepared, self._ontology)
 
     def commit(self) -> None:
         """Takes over what the transaction learned."""
@@ -176,7 +179,7 @@ class Merger(Retractor):
         return await super()._rewrite_entities(self._as_stated(change))
 
     def _as_stated(self, change: Change) -> Change:
-        return change if change.reweighs or not self._roots.merges else _AsStated(change, self._roots)
+        return change if change.reweighs or not self._roots.merges else AsStated(change, self._roots)
 
     async def merge(self, from_: str, into: str, by: str, at: str) -> Merge:
         """Files all that is said of one entity under another, now and from now on.

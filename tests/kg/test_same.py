@@ -10,6 +10,7 @@ import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kg.batch import PreparedBatch
 from kg.changes import Unsaid
 from kg.errors import ConflictError, InputError, NotFoundError
 from kg.model import Claim, Entity
@@ -98,6 +99,9 @@ async def test_claims_that_come_later_follow(store: GraphStore, backend: Backend
         ledger=[ledger("doc:b", 6)],
     )
     await store.merge(SMEI.id, DRAVET.id, by="me")
+    preview = store.preview()
+    await preview.write(PreparedBatch.of(later, store.ontology))
+    assert (preview.entities, preview.facts) == (2, 1)  # Dravet syndrome with one more name, and microcephaly
     other = await backend.open()  # a process that was not told
     await other.write(later)
     await other.write(later)
@@ -118,6 +122,9 @@ async def test_a_document_that_changes_meanwhile(store: GraphStore) -> None:
     unsaid = Unsaid("doc:b")
     for record in (MODEL, SMEI, has(subject=SMEI.id, source=MODEL, confidence=0.6)):
         unsaid.say(record)
+    preview = store.preview()
+    await preview.finish(unsaid)
+    assert preview.retracted == 4  # both of ataxia in one fact, of a seizure, of the gene, of the doubt
     await store.finish(entry, unsaid)
     assert await facts(store, DRAVET.id) == {
         ("out", "HAS_PHENOTYPE", SEIZURE.id, 2),
