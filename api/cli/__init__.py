@@ -9,7 +9,20 @@ from typing import Annotated
 import orjson
 import typer
 
-from api.cli import conflicts, deadletters, diagnosis, fusion, graph, ingestion, keys, same, serve, sources
+from api.cli import (
+    conflicts,
+    deadletters,
+    diagnosis,
+    fusion,
+    graph,
+    ingestion,
+    keys,
+    push,
+    same,
+    serve,
+    sources,
+    stream,
+)
 from api.cli.common import Overrides
 from api.errors import kind_of, problem_of
 from kg.errors import EvigraphError
@@ -43,7 +56,7 @@ def _common(
     context.obj = Overrides(graph=graph, data=data)
 
 
-for module in (serve, ingestion, deadletters, sources, diagnosis, fusion, conflicts, same, graph, keys):
+for module in (serve, ingestion, push, stream, deadletters, sources, diagnosis, fusion, conflicts, same, graph, keys):
     module.register(app)
 
 

@@ -1,0 +1,318 @@
+"""From a broker into the graph: at least once in, exactly once in effect.
+
+Messages are written by the batch, each batch with its entry in the ledger in one transaction, and only then
+acknowledged: what was not, the broker sends again. The entry keeps the ids of the latest messages, as many as may be
+with us unacknowledged, so that a message which is sent again although it was written is skipped. An older one would be
+written again, and change nothing, since the same claims twice leave the same graph.
+
+Memory is bounded: a full buffer takes no more messages until a batch is committed. While the database is away,
+messages stay with the broker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+import uuid
+from base64 import b64decode, b64encode
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import structlog
+
+from ingestion.dead_letters import DeadLetter, DeadLetterFile
+from ingestion.push import Sorted, Sorter, ledger_entry
+from ingestion.readers.base import READERS, get_reader
+from ingestion.readers.detection import Said
+from ingestion.stream_brokers import ID_BYTES, Feed, Received
+from ingestion.stream_messages import message_function, version_of
+from kg.errors import ConflictError, InputError, StoreUnavailableError
+from kg.model import Record, Rejected
+from kg.store import Batch, GraphStore, LedgerEntry, PreparedBatch
+
+T = TypeVar("T")
+
+log = structlog.get_logger("stream")
+
+BATCH = 1000
+"""Messages in one transaction, at most."""
+LINGER_S = 0.1
+"""How long a batch waits for more."""
+
+_MAX_BODY = 64_000
+"""Characters that are kept of a refused message."""
+_PAUSE_S = (1.0, 2.0, 5.0, 10.0)
+"""Waits for a database that went away, the last one again and again."""
+_REPORT_S = 10.0
+
+
+class Window:
+    """The latest messages that are written, by id, oldest first; older ones are forgotten."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._ids: dict[bytes, None] = {}
+
+    def __contains__(self, id_: bytes) -> bool:
+        return id_ in self._ids
+
+    def load(self, text: str) -> None:
+        """Takes over what an entry of the ledger has."""
+        joined = b64decode(text)
+        self._ids = {joined[at : at + ID_BYTES]: None for at in range(0, len(joined), ID_BYTES)}
+
+    def with_(self, ids: Sequence[bytes]) -> str:
+        """For the ledger: these, too."""
+        latest = list({**self._ids, **dict.fromkeys(ids)})[-self._size :]
+        return b64encode(b"".join(latest)).decode()
+
+
+@dataclass(slots=True)
+class StreamReport:
+    """What a consumer did.
+
+    Attributes:
+        messages: committed, those that were written before included.
+        repeated: sent again although they were written.
+        refused: records that went to the dead letters.
+        lags: seconds from the sending to the commit, since the last line of the log.
+    """
+
+    messages: int = 0
+    repeated: int = 0
+    claims: int = 0
+    refused: int = 0
+    batches: int = 0
+    lags: list[float] = field(default_factory=list)
+
+
+class Consumer:
+    """Takes messages of one topic; `run` it once.
+
+    Args:
+        store: the graph.
+        feed: the subscription.
+        reader: `claims`, or a reader's name.
+        dead_letters: JSON-lines file to which refused records are appended.
+        batch: messages in one transaction.
+        buffer: messages that wait.
+
+    Raises:
+        InputError: there is no such reader.
+    """
+
+    def __init__(
+        self, store: GraphStore, feed: Feed, reader: str, dead_letters: Path, *, batch: int = BATCH, buffer: int = 4000
+    ) -> None:
+        self.report = StreamReport()
+        self._store = store
+        self._feed = feed
+        self._read = message_function(reader, feed.topic)
+        self._reader = version_of(reader)
+        self._document = f"stream:{quote(feed.topic, safe=':/@+~#*>$')}"
+        self._batch = batch
+        self._buffer: asyncio.Queue[Received] = asyncio.Queue(buffer)
+        self._held: dict[bytes, Received] = {}
+        self._window = Window(buffer + batch)
+        self._sorter = Sorter(store, mentions=reader in READERS and getattr(get_reader(reader), "mentions", False))
+        self._letters = DeadLetterFile(dead_letters)
+        self._known: LedgerEntry | None = None
+        self._run = uuid.uuid4().hex
+        self._stop = asyncio.Event()
+
+    async def run(self, stop: asyncio.Event) -> StreamReport:
+        """Consumes until it is told to stop; then the batch at work is ended.
+
+        Raises:
+            InputError: the broker can't be reached; the dead letters can't be written.
+        """
+        self._stop = stop
+        self._letters.load()
+        await self._patiently(self._load)
+        await self._feed.start(self._take)
+        reporter = asyncio.create_task(self._tell())
+        log.info("consuming", url=self._feed.url, topic=self._feed.topic, document=self._document)
+        try:
+            while messages := await self._collect():
+                await self._write(messages)
+        except StoreUnavailableError as error:  # while we were told to stop
+            log.warning("stopped without the database", reason=str(error), unacknowledged=len(self._held))
+        finally:
+            reporter.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await reporter
+            await self._feed.stop()
+        return self.report
+
+    # ---- messages -------------------------------------------------------------------------------------------------
+
+    async def _take(self, message: Received) -> None:
+        """Puts a message into the buffer, or waits for room."""
+        known = message.id in self._held
+        self._held[message.id] = message  # of two deliveries the later one is acknowledged
+        if not known:
+            await self._buffer.put(message)
+
+    async def _collect(self) -> list[Received]:
+        """The next batch; empty when it is time to stop."""
+        first = await self._unless_stopped(self._buffer.get())
+        if first is None:
+            return []
+        if self._buffer.qsize() < self._batch - 1:
+            await self._unless_stopped(asyncio.sleep(LINGER_S))
+        found = [first]
+        while len(found) < self._batch and not self._buffer.empty():
+            found.append(self._buffer.get_nowait())
+        return found
+
+    async def _unless_stopped(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """What comes of the work; None if it is time to stop before."""
+        task, stopped = asyncio.create_task(work), asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait((task, stopped), return_when=asyncio.FIRST_COMPLETED)
+            return task.result() if task.done() and not self._stop.is_set() else None
+        finally:
+            task.cancel()
+            stopped.cancel()
+
+    async def _acknowledge(self, messages: Sequence[Received]) -> None:
+        latest = [self._held.pop(message.id, message) for message in messages]
+        try:
+            await self._feed.acknowledge(latest)
+        except Exception as error:  # noqa: BLE001 (of any client; what is not acknowledged is sent again, and skipped)
+            log.warning("not acknowledged", reason=str(error) or type(error).__name__, messages=len(messages))
+
+    # ---- writing --------------------------------------------------------------------------------------------------
+
+    async def _load(self) -> None:
+        """Reads which messages are written."""
+        self._known = await ledger_entry(self._store, self._document)
+        self._window.load(self._known.content if self._known else "")
+
+    async def _write(self, messages: Sequence[Received]) -> None:
+        """Commits messages, whatever it takes, and acknowledges them.
+
+        Raises:
+            StoreUnavailableError: it is time to stop, and the database is away.
+        """
+        fresh = [message for message in messages if message.id not in self._window]
+        try:
+            if fresh:
+                await self._patiently(lambda: self._commit(fresh))
+        except ConflictError:  # another consumer of this topic, or a retraction
+            await self._patiently(self._load)
+            await self._write(messages)
+            return
+        except (StoreUnavailableError, InputError):
+            raise
+        except Exception as error:  # noqa: BLE001 (of any driver; what it refuses must not stop what comes after it)
+            if len(fresh) > 1:
+                log.warning("a batch is refused, its halves are tried", reason=str(error), messages=len(fresh))
+                await self._write(messages[: len(messages) // 2])
+                await self._write(messages[len(messages) // 2 :])
+                return
+            self._letters.append([self._letter(fresh[0], 1, Rejected(f"the graph refuses it: {error}", ""))])
+            self.report.refused += 1
+        await self._acknowledge(messages)
+        now = time.time()
+        self.report.messages += len(messages)
+        self.report.repeated += len(messages) - len(fresh)
+        self.report.lags += [now - message.sent for message in messages if message.sent is not None]
+
+    async def _commit(self, messages: Sequence[Received]) -> None:
+        parts = await self._sorter.sort(await asyncio.to_thread(self._records, messages))
+        letters = [
+            self._letter(message, number, refused)
+            for message, part in zip(messages, parts, strict=True)
+            for number, refused in enumerate(part.rejected, 1)
+        ]
+        self._letters.append(letters)
+        known = self._known
+        entry = LedgerEntry(
+            document=self._document,
+            path=self._feed.url,
+            content=self._window.with_([message.id for message in messages]),
+            reader=self._reader,
+            records=(known.records if known else 0) + len(messages),
+            complete=True,
+            run=self._run,
+            at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        )
+        whole = Sorted()
+        for part in parts:
+            whole.extend(part)
+        batch = Batch(whole.sources, whole.entities, whole.claims, [entry], {self._document: known})
+        prepared = await asyncio.to_thread(PreparedBatch.of, batch, self._store.ontology, checked=True)
+        await self._store.write(prepared)
+        self._known = entry
+        self._window.load(entry.content)
+        self.report.batches += 1
+        self.report.claims += len(whole.claims)
+        self.report.refused += len(letters)
+
+    def _records(self, messages: Sequence[Received]) -> list[list[Record]]:
+        """The records of each message; what describes things that many messages name comes once in a batch."""
+        said = Said()
+        return [self._records_of(message, said) for message in messages]
+
+    def _records_of(self, message: Received, said: Said) -> list[Record]:
+        records: list[Record] = []
+        try:
+            records.extend(self._read(message.body, self._document, said))
+        except InputError as error:
+            records.append(Rejected(error.reason, error.place, "", self._document))
+        except Exception as error:  # one message must not stop all that come after it
+            log.exception("a message can't be read", id=message.id.hex())
+            records.append(Rejected(f"the reader failed: {error or type(error).__name__}", "", "", self._document))
+        return records
+
+    def _letter(self, message: Received, number: int, refused: Rejected) -> DeadLetter:
+        """The letter of a refused record, with the whole message."""
+        text = message.body.decode("utf-8", "backslashreplace")[:_MAX_BODY]
+        place, reason = refused.place, refused.reason
+        return DeadLetter(self._document, self._feed.url, message.id.hex(), number, place, reason, text)
+
+    async def _patiently(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Does the work; where the database is away, after it has come back.
+
+        Raises:
+            StoreUnavailableError: it is time to stop, and the database is away.
+        """
+        pauses = iter(_PAUSE_S)
+        pause = 0.0
+        while True:
+            try:
+                return await work()
+            except StoreUnavailableError as error:
+                pause = next(pauses, pause)
+                log.warning("waiting for the database", reason=str(error), seconds=pause, waiting=len(self._held))
+                await self._unless_stopped(asyncio.sleep(pause))
+                if self._stop.is_set():
+                    raise
+
+    async def _tell(self) -> None:
+        """A line in the log now and then."""
+        before, at = 0, time.monotonic()
+        while True:
+            await asyncio.sleep(_REPORT_S)
+            report, now = self.report, time.monotonic()
+            lags, report.lags = sorted(report.lags), []
+            log.info(
+                "stream",
+                messages=report.messages,
+                rate=round((report.messages - before) / (now - at), 1),
+                lag_p50_s=round(lags[len(lags) // 2], 3) if lags else None,
+                lag_p99_s=round(lags[int(len(lags) * 0.99)], 3) if lags else None,
+                lag_max_s=round(lags[-1], 3) if lags else None,
+                buffer=self._buffer.qsize(),
+                held=len(self._held),
+                repeated=report.repeated,
+                refused=report.refused,
+                batches=report.batches,
+            )
+            before, at = report.messages, now
