@@ -38,6 +38,8 @@ _CURIE = re.compile(r"[^\s:]+:\S+")
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _NAMESPACE = re.compile(r"^(?:\w+://\S*[/#]|[A-Za-z]\w*:(?=[A-Za-z]))")
 _NO_WORD = re.compile(r"[\W_]+")
+_MAX_NAME = 200
+"""Characters of a text that is remembered as a name."""
 
 
 def snake(name: str) -> str:
@@ -45,9 +47,13 @@ def snake(name: str) -> str:
     return _WORD_START.sub("_", name).lower()
 
 
-@lru_cache(maxsize=10_000)
 def words(text: str) -> str:
     """What names are compared by: `hasPhenotype`, `HAS_PHENOTYPE`, `biolink:has_phenotype` → `has phenotype`."""
+    return _words(text) if len(text) <= _MAX_NAME else _words.__wrapped__(text)
+
+
+@lru_cache(maxsize=10_000)
+def _words(text: str) -> str:
     return _NO_WORD.sub(" ", snake(_NAMESPACE.sub("", text.strip()))).strip().casefold()
 
 

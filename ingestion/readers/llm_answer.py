@@ -12,7 +12,7 @@ from ingestion.readers.llm_tuples import has_tuples, read_tuples
 
 _THOUGHT = re.compile(r"<(think|thinking|thought|reasoning|scratchpad)>.*?(?:</\1>|\Z)", re.DOTALL | re.IGNORECASE)
 _THOUGHT_END = re.compile(r"\A.*</(?:think|thinking|thought|reasoning)>", re.DOTALL | re.IGNORECASE)
-_FENCE = re.compile(r"^[ \t]*(?:`{3,}|~{3,})[ \t]*[\w+.-]*[ \t]*|`{3,}[ \t]*$", re.MULTILINE)
+_FENCE = re.compile(r"^[ \t]*(?:`{3,}|~{3,})[ \t]*[\w+.-]*[ \t]*|(?<!`)`{3,}+[ \t]*+$", re.MULTILINE)
 _LABELLED = re.compile(r"\s*(?:(?:[-*•>]|\d{1,3}[.)、])\s+)?(?:[^\n\[{【｛]{0,200}[:：=]\s*|json\s*)?[*`]{0,3}")
 _OPENING = re.compile(r"[\[{【｛]")
 _DATA_START = re.compile(r"[\[{【｛]\s*[\"'“‘「\[{(【｛（]")

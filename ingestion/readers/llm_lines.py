@@ -11,14 +11,15 @@ from ingestion.readers.llm_items import Candidate, Items, Unfit, shown
 from ingestion.readers.llm_words import OBJECTS, RELATIONS, SUBJECTS, clean, plain_key
 
 _BULLET = re.compile(r"\s*(?:>\s*)?(?:(?:[-*•·+–]|\(?\d{1,4}[.):、]|[a-z][.)])\s+)?")
-_ARROW = r"(?:-+>|=+>|→|⟶|➔|➝|⇒|—+>|–+>)"
+_ARROW = r"(?:(?:(?<!-)-++|(?<!=)=++|(?<!—)—++|(?<!–)–++)>|[→⟶➔➝⇒])"
 _ARROWS = (
     # (A:Disease)-[:HAS_PHENOTYPE]->(B), A --[r]--> B
-    re.compile(rf"(?P<s>.+?)\s*[-=—–]+\s*\[\s*:?(?P<r>[^\]]+?)\s*\]\s*{_ARROW}\s*(?P<o>.+)"),
-    re.compile(rf"(?P<s>.+?)\s*{_ARROW}\s*(?P<r>.+?)\s*{_ARROW}\s*(?P<o>.+)"),
+    re.compile(rf"(?P<s>.+?) ?(?<![-=—–])[-=—–]++ ?\[ ?:?(?P<r>[^\]]{{1,200}}?) ?\] ?{_ARROW} ?(?P<o>.+)"),
+    re.compile(rf"(?P<s>.+?) ?{_ARROW} ?(?P<r>.+?) ?{_ARROW} ?(?P<o>.+)"),
     # A --r--> B
-    re.compile(rf"(?P<s>.+?)\s+[-=—–]+\s*(?P<r>[^->=—–\s][^>]*?)\s*{_ARROW}\s*(?P<o>.+)"),
+    re.compile(rf"(?P<s>.+?) [-=—–]++ ?(?P<r>[^->=—–\s][^>]{{0,200}}?) ?{_ARROW} ?(?P<o>.+)"),
 )
+_MAX_ARROW = 4000
 _HAS_ARROW = re.compile(_ARROW)
 _DASHED = re.compile(r"\s+[-–—]\s+")
 _CYPHER_NODE = re.compile(r"\(\s*(?P<name>[^():]*?)\s*(?::\s*(?P<type>[\w`]+))?\s*\)")
@@ -129,6 +130,9 @@ class LineReader:
         return found
 
     def _arrow(self, text: str, line: Line) -> Candidate:
+        if len(text) > _MAX_ARROW:
+            return Unfit(f"an arrow in a line of {len(text):,} characters", line.place, shown(text))
+        text = " ".join(text.split())
         match = next((m for pattern in _ARROWS if (m := pattern.fullmatch(text))), None)
         if match is None:
             return Unfit("an arrow, but no subject, relation and object", line.place, shown(text))
@@ -143,7 +147,7 @@ class LineReader:
     # ---- tables and records -----------------------------------------------------------------------------------------
 
     def _row(self, cells: list[str], separator: str, line: Line) -> Iterator[Candidate]:
-        if _RULE.fullmatch(line.text):
+        if _RULE.fullmatch(line.text.strip()):
             return
         roles = [_ROLES.get(plain_key(c), "") for c in cells]
         if {"subject", "relation", "object"} <= set(roles) or (not self._head and sum(map(bool, roles)) == len(roles)):
@@ -232,11 +236,12 @@ def _values(text: str) -> list[str]:
     best: list[str] = []
     for separators in (";；", "|", ",，、"):
         parts: list[str] = []
-        start, depth, quote = 0, 0, ""
+        start, depth, quote, blank = 0, 0, "", True
         for at, character in enumerate(text):
+            at_start, blank = blank, blank and character.isspace()
             if quote:
                 quote = "" if character == quote else quote
-            elif character in "\"'“" and not text[start:at].strip():
+            elif character in "\"'“" and at_start:
                 quote = "”" if character == "“" else character
             elif character in "([（":
                 depth += 1
@@ -244,7 +249,7 @@ def _values(text: str) -> list[str]:
                 depth -= 1
             elif character in separators and not depth:
                 parts.append(text[start:at])
-                start = at + 1
+                start, blank = at + 1, True
         parts.append(text[start:])
         if len(parts) >= 3:
             return parts

@@ -261,6 +261,8 @@ def _identified(end: End) -> tuple[str, str]:
         _MisplacedError: the name can't be an id.
     """
     name = end.text
+    if len(name) > 512:
+        raise _MisplacedError(f"a name of {len(name):,} characters is too long")
     if "\ufffd" in name:
         raise _MisplacedError(f"{shown(name)!r} holds a broken character")
     for text in (end.id, end.text):

@@ -34,8 +34,8 @@ _TOKEN = re.compile(
       |(?P<word>(?:(?!//|/\*)[^\s\[\]{}()［］【】｛｝（）,，;；:："“])+?(?=[\s\[\]{}()［］【】｛｝（）,，;；:："“]|//|/\*|\Z))""",
     re.VERBOSE | re.DOTALL | re.MULTILINE,
 )
-_ENDS_STRING = re.compile(r"\s*(?:[\]}),:;］】｝），：；]|\Z|//|/\*|\#)|\s+[\"'“‘「]|\s*\n\s*[\]}\"'“]|\s*=>")
-_LOST_QUOTE = re.compile(r"[^\n]*[\]}]\s*,?\s*\n")
+_ENDS_STRING = re.compile(r"\s*+(?:[\]}),:;］】｝），：；]|\Z|//|/\*|\#|=>)|\s++[\"'“‘「]")
+_LOST_QUOTE = re.compile(r"[^\n]*[\]}][ \t]*+,?[ \t\r]*+\n")
 _SIMPLE_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "\n": ""}
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(.))", re.DOTALL)
 _CONSTANTS: dict[str, object] = dict.fromkeys(("null", "none", "nan", "undefined", "n/a", "-nan"))
@@ -230,26 +230,24 @@ class _Scan:
         """Takes in a string: its end is a quote that something may follow which can follow a string."""
         text = self._text
         closers = _QUOTES[text[start]]
-        at = start + 1
+        at, on_first_line = start + 1, True
         while at < len(text):
             character = text[at]
             if character == "\\":
                 at += 2
                 continue
-            if character in closers and (_ENDS_STRING.match(text, at + 1) or self._line_is_full(at)):
+            if character in closers and _ENDS_STRING.match(text, at + 1):
                 break
-            if character == "\n" and _LOST_QUOTE.match(text, start):
-                self._add("word", text[start], start + 1)  # its partner is missing: the brackets of the line count
-                return
+            if character == "\n" and on_first_line:
+                on_first_line = False
+                if _LOST_QUOTE.match(text, start):
+                    self._add("word", text[start], start + 1)  # its partner is missing: the brackets of the line count
+                    return
             at += 1
         if at >= len(text):
             self._add("open", None, len(text))
             return
         self._add("value", unescape(text[start + 1 : at]), at + 1)
-
-    def _line_is_full(self, at: int) -> bool:
-        """Whether the line ends here, and the next one starts with a quote: the comma is missing."""
-        return bool(re.match(r"[ \t]*\r?\n\s*[\"'“]", self._text[at + 1 : at + 80]))
 
 
 def unescape(body: str) -> str:

@@ -14,13 +14,10 @@ from ingestion.readers.llm_words import NOTHING, clean
 
 _DELIMITER = re.compile(r"\{tuple_delimiter\}|<\|[#|]*>|<\|#\|>|<SEP>|\${4}")
 _START = re.compile(
-    r"""(?P<open>[(（]?)\s*["'“”]?(?P<kind>entity|relationship|relation)["'“”]?\s*(?=\{tuple_delimiter\}|<\|[#|]*>|<SEP>|\${4})""",
+    r"""(?:(?P<open>[(（])\s*+["'“”]?|["'“”]|\b)(?P<kind>entity|relationship|relation)["'“”]?\s*(?=\{tuple_delimiter\}|<\|[#|]*>|<SEP>|\${4})""",
     re.IGNORECASE,
 )
-_RECORD_END = re.compile(
-    r"(?:\s|\#\#|\{record_delimiter\}|<\|COMPLETE\|>|\{completion_delimiter\}|,)+\Z", re.IGNORECASE
-)
-_BEGUN = re.compile(r"""(?:^|[\n#}])\s*[(（]\s*["'“]?[a-z]*["'”]?\s*(?:[<{$][^()\n]{0,20})?\Z""", re.IGNORECASE)
+_BEGUN = re.compile(r"""(?:^|[\n#}])\s{0,4}[(（]\s{0,4}["'“]?[a-z]*["'”]?\s*(?:[<{$][^()\n]{0,20})?\Z""", re.IGNORECASE)
 """A record of which not even the kind is whole."""
 _COMPLETE = re.compile(r"<\|COMPLETE\|>|\{completion_delimiter\}", re.IGNORECASE)
 
@@ -62,7 +59,7 @@ def _record(text: str, start: re.Match[str], end: int, *, last: bool) -> list[st
     complete = not last or _COMPLETE.search(body) is not None
     if last and (mark := _COMPLETE.search(body)):
         body = body[: mark.start()]
-    body = body[: m.start()] if (m := _RECORD_END.search(body)) else body
+    body = body.rstrip(" \t\r\n,#").removesuffix("{record_delimiter}").rstrip()
     if start["open"]:
         at = max(body.rfind(")"), body.rfind("）"))
         if at < 0 and not complete:
@@ -80,7 +77,7 @@ def _candidate(kind: str, fields: list[str] | None, types: dict[str, str], place
         return Unfit("cut off", place, text)
     needed = 2 if kind == "entity" else 3
     if len(fields) < needed:
-        return Unfit(f"{len(fields)} fields of an {kind}, too few", place, text)
+        return Unfit(f"too few fields of a record: {len(fields)}", place, text)
     if fields[0].casefold() in NOTHING:
         return Unfit("no name", place, text)
     if kind == "entity":

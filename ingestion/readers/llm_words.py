@@ -46,15 +46,19 @@ WRAPPERS = EDGES | _names("triple triplet output result results answer facts sta
 OPAQUE = re.compile(r"(?:[A-Za-z]{0,2}|node|entity|rel|ent)[-_ ]?\d+")
 _STRIPPED = re.compile(r"[\W_]+")
 _BLANKS = re.compile(r"\s+")
-_ESCAPED = re.compile(r"\\+u([0-9a-fA-F]{4})")
+_ESCAPED = re.compile(r"(?<!\\)\\++u([0-9a-fA-F]{4})")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufeff\u200b\u2060]")
 _WRAPS = (("**", "**"), ("__", "__"), ("`", "`"), ('"', '"'), ("'", "'"), ("“", "”"), ("‘", "’"))
 NOTHING = frozenset(("", "n/a", "none", "null", "nan", "-", "--", "...", "…", "?", "*", "**", "undefined", "无"))
 
 
-@lru_cache(maxsize=10_000)
 def plain_key(key: str) -> str:
-    """`head_entity`, `headEntity` and `Head Entity` → `headentity`."""
+    """`head_entity`, `headEntity` and `Head Entity` → `headentity`; no more than 80 characters."""
+    return _plain_key(key[:80])
+
+
+@lru_cache(maxsize=10_000)
+def _plain_key(key: str) -> str:
     return _STRIPPED.sub("", key).casefold()
 
 
