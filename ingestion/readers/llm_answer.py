@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from ingestion.readers.llm_items import Candidate, Items, Unfit, shown
+from ingestion.readers.llm_candidates import Candidate, Unfit, shown
+from ingestion.readers.llm_items import Items
 from ingestion.readers.llm_lines import Line, LineReader
 from ingestion.readers.llm_structure import CUT, NestingError, Parsed, parse, parse_json, unescape
 from ingestion.readers.llm_tuples import has_tuples, read_tuples

@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ingestion.readers.llm_items import Candidate, Items, Unfit, shown
+from ingestion.readers.llm_candidates import Candidate, Unfit, shown
+from ingestion.readers.llm_items import Items
 from ingestion.readers.llm_words import OBJECTS, RELATIONS, SUBJECTS, clean, plain_key
 
 _BULLET = re.compile(r"\s*(?:>\s*)?(?:(?:[-*•·+–]|\(?\d{1,4}[.):、]|[a-z][.)])\s+)?")

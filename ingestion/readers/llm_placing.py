@@ -10,7 +10,7 @@ from rdflib import SH
 
 from ingestion.mentions import MENTION, mention_id
 from ingestion.readers.hpo_annotations import add_frequency
-from ingestion.readers.llm_items import Candidate, End, Statement, Thing, Unfit, shown
+from ingestion.readers.llm_candidates import Candidate, End, Statement, Thing, Unfit, shown
 from ingestion.readers.llm_words import NOTHING, clean, plain_key
 from kg.model import Claim, Entity, Record, Rejected, Scalar, Value
 from kg.ontology import Ontology, Relation, snake, words

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ingestion.readers.llm_items import Candidate, End, Statement, Thing, Unfit, shown
+from ingestion.readers.llm_candidates import Candidate, End, Statement, Thing, Unfit, shown
 from ingestion.readers.llm_words import NOTHING, clean
 
 _DELIMITER = re.compile(r"\{tuple_delimiter\}|<\|[#|]*>|<\|#\|>|<SEP>|\${4}")

@@ -18,7 +18,7 @@ from rdflib import OWL, SKOS, URIRef
 
 from ingestion.readers.base import Document, get_reader
 from ingestion.readers.llm_answer import AnswerReader
-from ingestion.readers.llm_items import Statement, Thing, Unfit
+from ingestion.readers.llm_candidates import Statement, Thing, Unfit
 from ingestion.readers.llm_placing import Origin, Placing
 from ingestion.readers.llm_triples import MAX_ANSWER, LlmTripleReader
 from ingestion.resolve import VocabularyResolver
