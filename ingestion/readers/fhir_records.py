@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ingestion.readers.base import Document
-from ingestion.readers.fhir_files import Found, Resource
+from ingestion.readers.fhir_files import Found
 from ingestion.readers.fhir_observations import INVALID, PRELIMINARY, Observed, observations
 from ingestion.readers.fhir_references import References
 from ingestion.readers.fhir_terms import PHENOTYPES, ConceptMaps, Target, codes, label, terms
@@ -60,13 +60,12 @@ class Writer:
     # ---- patients and relatives -------------------------------------------------------------------------------------
 
     def _patient(self, found: Found) -> Iterator[Record]:
-        yield from self._person(found, self._references.id(found), {"gender": found.value.get("gender")})
+        yield from self._person(found, self._references.id(found), found.value.get("gender"))
 
-    def _person(self, found: Found, id_: str, said: Resource, name: str = "") -> Iterator[Record]:
-        """A patient, or a relative of one. Names and addresses of patients are left out: nothing asks for them."""
+    def _person(self, found: Found, id_: str, gender: object, name: str = "") -> Iterator[Record]:
+        """A patient, or a relative of one. Names and addresses of people are left out: nothing asks for them."""
         value = found.value
         properties: dict[str, Value] = {"name": name or value.get("id") or id_.rpartition("/")[2]}
-        gender = said.get("gender")
         if isinstance(gender, str) and gender:
             if gender not in _SEXES:
                 yield self._rejected(found, "gender", f"{gender[:40]!r} is none of {', '.join(_SEXES)}; left out")
@@ -90,9 +89,7 @@ class Writer:
         kinship = next((_KINSHIPS[c] for c in sorted(roles) if c in _KINSHIPS), "")
         kinship = kinship or label(value.get("relationship")).lower()
         id_ = self._references.id(found)
-        gender = next(iter(sorted(codes(value.get("sex")))), "")
-        name = value.get("name")
-        yield from self._person(found, id_, {"gender": gender}, name if isinstance(name, str) else "")
+        yield from self._person(found, id_, _status(value.get("sex")), kinship)
         qualifiers: Qualifiers = {"kinship": kinship} if kinship else {}
         yield Claim(id_, "RELATIVE_OF", patient, self._document, 1.0, qualifiers, self._document, found.place)
         for index, condition in enumerate(value.get("condition") or []):
@@ -301,7 +298,8 @@ class Writer:
 
 
 def _status(concept: object) -> str:
-    return next(iter(sorted(codes(concept))), "")
+    """FHIR's own code, which is a word, before those of SNOMED CT."""
+    return min(codes(concept), key=lambda code: (code.isdigit(), code), default="")
 
 
 def _named(concept: object) -> str:

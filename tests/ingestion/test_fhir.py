@@ -229,7 +229,15 @@ def test_verification(tmp_path: Path, status: str, expected: tuple[str, float]) 
     assert (claim.relation, claim.confidence) == expected
 
 
-@pytest.mark.parametrize(("status", "reason"), [("entered-in-error", "not loaded"), ("sure", "is none of")])
+def test_verification_in_two_code_systems(tmp_path: Path) -> None:
+    codings = [{"system": SNOMED, "code": "410605003"}, {"system": "x:y", "code": "provisional"}]
+    assert one(read(tmp_path, condition(verificationStatus={"coding": codings}))).confidence == 0.6
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [("entered-in-error", "not loaded"), ("sure", "is none of"), ("410516002", "is none of")],
+)
 def test_a_status_that_says_nothing(tmp_path: Path, status: str, reason: str) -> None:
     records = read(tmp_path, condition(verificationStatus=concept("x:y", status)))
     assert not claims(records)
