@@ -113,9 +113,7 @@ class Items:
         stray = value.get(STRAY)
         if twice := value.get(TWICE):
             yield Unfit(f"key {twice!r} is there twice", place, shown(value))
-        elif (edges := _first(value, keys, EDGES, list | tuple)) and (
-            nodes := _first(value, keys, NODES, list | tuple | dict)
-        ):
+        elif (edges := _edges(value, keys)) and (nodes := _first(value, keys, NODES, list | tuple | dict)):
             yield from self._graph(value, nodes, edges, place, depth)
         elif (statement := _statement(value, keys, place)) is not None:
             yield from [statement] if isinstance(statement, Unfit) else _each_object(statement, value, keys)
@@ -173,7 +171,9 @@ class Items:
             here = f"{_dot(place)}{key}"
             if key.startswith("\0") or (without and key in without):
                 continue
-            is_wrapper = plain_key(key) in WRAPPERS
+            is_wrapper = plain_key(key) in WRAPPERS and not (
+                without and plain_key(key) in EDGES and not _is_items(child)
+            )
             if isinstance(child, str):
                 if is_wrapper or child.lstrip()[:1] in ("[", "{"):
                     yield from self._read_text(child, here)
@@ -249,6 +249,12 @@ def _pick(keys: dict[str, str], names: Names) -> str:
 def _first(value: dict[str, object], keys: dict[str, str], names: Names, types: type | UnionType) -> str:
     """As `_pick`, of those whose values have one of these types."""
     return _pick({k: v for k, v in keys.items() if k in names and isinstance(value[v], types)}, names)
+
+
+def _edges(value: dict[str, object], keys: dict[str, str]) -> str:
+    """The key of the edges; a list of their names may stand beside them (`"edges": ["causes"]`)."""
+    with_items = {k: v for k, v in keys.items() if _is_items(value[v])}
+    return _first(value, with_items, EDGES, list | tuple) or _first(value, keys, EDGES, list | tuple)
 
 
 def _is_row(values: list[object]) -> bool:

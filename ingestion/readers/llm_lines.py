@@ -71,6 +71,9 @@ class LineReader:
         bare = text[_match_end(_BULLET, text) :].strip()
         if self._record and (field := _field(bare)) is None:
             yield from self.end()
+        if len(fields := _fields(bare)) > 2:
+            yield from self._add_field(fields[0], bare, line)
+            return
         if found := _table_cells(text):
             yield from self._row(found[1], found[0], line)
             return

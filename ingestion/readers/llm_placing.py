@@ -41,6 +41,8 @@ _EXCLUDED = "HP:0040285"
 
 _CURIE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,31}:(?!//)[^\s:,;()\[\]<>\"']+")
 _NAMED_CURIE = re.compile(rf"(?P<name>.*\S)\s*[(\[](?P<id>{_CURIE.pattern})[)\]]")
+_TYPED = re.compile(r"(?P<name>[^()]{1,400}) \((?P<type>[A-Za-z ]{3,40})\)")
+"""`Marfan syndrome (Disease)`"""
 _CONFIDENCES = ("confidence", "confidencescore", "score", "certainty", "probability", "conf", "置信度")
 _QUOTES = ("quote", "evidence", "evidencetext", "sentence", "supportingtext", "context", "span", "原文", "证据")
 _FREQUENCIES = ("frequency", "freq", "frequencyclass", "prevalence", "频率")
@@ -207,6 +209,8 @@ class Placing:
         Raises:
             _MisplacedError: it can't stand there.
         """
+        if not end.type and (typed := _TYPED.fullmatch(end.text)) and self._ontology.class_named(typed["type"]):
+            end = replace(end, text=typed["name"], type=typed["type"])
         id_, name = _identified(end)
         class_ = self._ontology.class_named(end.type) if end.type else "Entity"
         if class_ is None and "Entity" not in allowed:

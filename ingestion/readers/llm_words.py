@@ -39,7 +39,9 @@ LABEL = "label"
 NAMES = _names("name text value entityname entity mention title term 名称 实体")
 NODE_IDS = _names("id nodeid entityid identifier curie key")
 NODE_TYPES = _names(" ".join((*_TYPE, "nodetype", "labels", "types")))
-DESCRIPTIONS = _names("description definition entitydescription summary 描述")
+DESCRIPTIONS = _names(
+    "description definition entitydescription relationshipdescription relationdescription summary 描述"
+)
 NODES = _names("nodes entities vertices concepts 实体")
 EDGES = _names("edges relationships links relations triples triplets 关系 三元组")
 WRAPPERS = EDGES | _names("triple triplet output result results answer facts statements data spo")
