@@ -51,7 +51,7 @@ class GraphMLReader:
                 yield from _File(document, graph, names).records()
             except ParseError as error:
                 line, column = error.position
-                reason = f"not XML from here on: {error.msg.partition(':')[0]} at column {column + 1}"
+                reason = f"not XML from here on: {str(error.msg).partition(':')[0]} at column {column + 1}"
                 yield graph.rejected(reason, f"L{line}")
             except DefusedXmlException:
                 yield graph.rejected("document type declarations are refused: what follows is not read", "")

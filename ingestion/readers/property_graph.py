@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
-
-import orjson
 
 from ingestion.readers.base import Document
 from ingestion.readers.graph_names import CONFIDENCE, STATED_TYPES, GraphNames, confidence, escape
@@ -53,17 +52,15 @@ class PropertyGraph:
 
     def rejected(self, reason: str, place: str, record: object = "") -> Rejected:
         """What could not become a record."""
-        text = record if isinstance(record, str) else orjson.dumps(record, default=str).decode()
+        text = record if isinstance(record, str) else _json(record)
         return Rejected(reason, place, text, self._document)
 
     # ---- nodes ----------------------------------------------------------------------------------------------------
 
     def node(self, node: Node, place: str) -> Iterator[Record]:
         """The entity of a node; nothing for one that was there before, word for word."""
-        content = hashlib.blake2b(
-            orjson.dumps([list(node.labels), dict(node.properties)], option=orjson.OPT_SORT_KEYS, default=str),
-            digest_size=16,
-        ).digest()
+        said = _json([list(node.labels), dict(node.properties)])
+        content = hashlib.blake2b(said.encode("utf-8", "replace"), digest_size=16).digest()
         known = self._spool.execute("SELECT content FROM node WHERE key = ?", (node.key,)).fetchone()
         if known is not None:
             if known[0] != content:
@@ -101,7 +98,7 @@ class PropertyGraph:
         ids = self._id(start.key), self._id(end.key)
         if ids[0] is None or ids[1] is None:
             ends = [[node.key, list(node.labels), dict(node.properties)] for node in (start, end)]
-            waiting = orjson.dumps([*ends, relation, dict(properties), place], default=str)
+            waiting = _json([*ends, relation, dict(properties), place])
             self._spool.execute("INSERT INTO edge VALUES (?)", (waiting,))
         else:
             yield from self._claim(ids[0], relation, ids[1], properties, place)
@@ -109,7 +106,7 @@ class PropertyGraph:
     def rest(self) -> Iterator[Record]:
         """The edges that waited, at the end of the file; nodes that only edges describe, if these give labels."""
         for (content,) in self._spool.execute("SELECT content FROM edge ORDER BY rowid"):
-            *ends, relation, properties, place = orjson.loads(content)
+            *ends, relation, properties, place = json.loads(content)
             ids: list[str] = []
             for (key, labels, own), which in zip(ends, ("start", "end"), strict=True):
                 if self._id(key) is None and labels:
@@ -145,3 +142,8 @@ class PropertyGraph:
         yield Claim(ends[0], name, ends[1], self._document, sure, qualifiers, self._document, place)
         for unknown, reason in problems:
             yield self.rejected(reason, f"{place}.{unknown}", {unknown: given[unknown]})
+
+
+def _json(value: object) -> str:
+    """JSON with sorted keys; numbers of any size, which orjson refuses."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)

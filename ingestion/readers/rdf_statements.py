@@ -32,6 +32,7 @@ FORMATS = {
 }
 _BY_LINES = (RdfFormat.TURTLE, RdfFormat.N_TRIPLES, RdfFormat.N_QUADS, RdfFormat.TRIG)
 """Formats whose parser goes on behind a mistake."""
+_WHERE = re.compile(r"^Parser error [^:]*: ")
 _MAX_MISTAKES = 1000
 _HEAD = 1 << 16
 _ENTITY = re.compile(rb"<!ENTITY\s([^>]*)>")
@@ -67,7 +68,7 @@ def statements(document: Document) -> Iterator[Quad | Rejected]:
                 yield from refused
                 refused.clear()
                 at = getattr(error, "lineno", None)
-                reason = str(getattr(error, "msg", error)).rpartition(": ")[2]
+                reason = _WHERE.sub("", str(getattr(error, "msg", error)))
                 # the parser says of the end of a file twice that it came too soon
                 if at is None or at != line or reason != "Unexpected end":
                     yield Rejected(f"not {format_.name}: {reason}", f"L{at}" if at else "", "", document.id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +62,7 @@ class TableReader:
         ontology = self._ontology or shipped_ontology()
         try:
             table = Table(document)
-        except ValueError as error:
+        except (ValueError, csv.Error) as error:
             raise InputError(str(error), document.path.name) from error
         path = mapping_path(document.path)
         if path is not None:
@@ -155,7 +156,7 @@ class _Rows:
         """Records of one row.
 
         Raises:
-            ValueError: the row's source or an entity's or subject's id is empty.
+            ValueError: the id of its source, of its first entity (what the row is about) or of a subject is empty.
         """
         for column, by in self._split.items():
             if isinstance(cell := row[column], str):
@@ -164,7 +165,9 @@ class _Rows:
         source = self._source(cells)
         if self._is_new(source):
             yield source
-        for maker in self._entities:
+        for number, maker in enumerate(self._entities):
+            if number == 0 and (empty := maker.id.first_empty(cells)):
+                raise ValueError(f"column {empty!r} is empty: an entity needs its id")
             for part in expanded(cells, maker.columns):
                 yield from self._entity(maker, part, source.id, place)
         for rule in self._claims:
@@ -189,8 +192,8 @@ class _Rows:
         return Source(id_, rule.kind, *said, document=self._document)
 
     def _entity(self, maker: _EntityMaker, cells: Cells, source: str, place: str) -> Iterator[Record]:
-        if not (id_ := maker.id.id(cells)):
-            raise ValueError(f"column {maker.id.first_empty(cells)!r} is empty: an entity needs its id")
+        if not (id_ := maker.id.id(cells)):  # the row names no such thing
+            return
         class_ = maker.class_
         if isinstance(class_, Template):
             text = class_.fill(cells)
