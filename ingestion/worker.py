@@ -22,6 +22,9 @@ _QUEUED_BATCHES = 2
 _COLLECT_EVERY = 200_000
 """Objects made between two garbage collections: batches are many small objects without cycles, and Python's own 700
 make the collector take a third of the time."""
+MAX_TEXT = 2_500_000
+"""Characters of entities' texts in one transaction. The embedded server drops a message of more than 16 MB, and a text
+is in it twice, each character in up to three bytes."""
 _SWITCH_S = 0.0005
 """How long the thread that reads may keep the interpreter when the one that writes has got the database's answer."""
 
@@ -58,6 +61,7 @@ class Chunk:
     failed_documents: int = 0
     document: str = ""
     bytes_read: int = 0
+    text: int = 0
 
     def add(self, record: Record, document: Document, number: int) -> None:
         """Takes in one record, the document's `number`-th."""
@@ -66,6 +70,7 @@ class Chunk:
             self.claims.append(record)
         elif isinstance(record, Entity):
             self.entities.append(record)
+            self.text += sum(len(value) for value in record.properties.values() if isinstance(value, str))
         elif isinstance(record, Source):
             self.sources.append(record)
         else:
@@ -181,7 +186,7 @@ class Worker:
                         unsaid.say(resolved)
                     if number > task.skip and (not task.only or number in task.only):
                         chunk.add(resolved, document, number)
-                if chunk.records >= self._batch_size and not task.only:
+                if (chunk.records >= self._batch_size or chunk.text >= MAX_TEXT) and not task.only:
                     chunk.bytes_read = bytes_before + min(document.bytes_read, document.size)
                     entry = self._entry(task, number, complete=False)
                     chunk.enter(entry, latest)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ingestion import worker
 from ingestion.pipeline import ingest
 from ingestion.readers.base import get_reader
 from kg.errors import InputError
@@ -266,3 +267,22 @@ async def test_traffic_of_a_town(embedded_backend: Backend, tmp_path: Path) -> N
     [letter] = [json.loads(line) for line in letters.read_text().splitlines()]
     assert (letter["place"], letter["reason"]) == ("L4", "d 1 is 'x', no finite number")
     assert letter["document"] == "series:town/flow.csv"
+
+
+async def test_long_texts_are_written_in_more_batches(
+    embedded_backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "MAX_TEXT", 100)
+    rows = "".join(f"2024-01-{day:02}T{hour:02}:00,{hour}\n" for day in range(1, 6) for hour in range(24))
+    path = test_sumo.write(tmp_path / "town", **{"flow.csv": "time,d\n" + rows})
+    embedded_backend.empty()
+    store = await embedded_backend.open()
+    seen: list[int] = []
+    try:
+        reader = get_reader("series")
+        letters = tmp_path / "letters.jsonl"
+        await ingest(store, reader, path, dead_letters=letters, progress=lambda p: seen.append(p.records))
+        assert [row async for row in store.read("MATCH (s:Series) RETURN count(s) AS n")] == [{"n": 5}]
+    finally:
+        await store.close()
+    assert len(seen) > 2
