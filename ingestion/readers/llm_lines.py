@@ -190,7 +190,7 @@ class LineReader:
 
 def _is_open(text: str) -> bool:
     """Whether emphasis or a bracket begins in a text that does not end in it."""
-    return text.count("**") % 2 == 1 or (text.lstrip()[:1] in ("(", "（") and _closing(text.lstrip(), 0) < 0)
+    return text.count("**") % 2 == 1 or any(text.count(a) > text.count(b) for a, b in ("()", "（）"))
 
 
 def _match_end(pattern: re.Pattern[str], text: str) -> int:
