@@ -18,7 +18,7 @@ from api.middleware import Observe
 from api.openapi import install_openapi
 from api.outcome import Outcome
 from api.responses import add_error_handlers
-from api.routes import conflicts, diagnosis, graph, ingestions, operate, same, sources
+from api.routes import claims, conflicts, diagnosis, graph, ingestions, operate, same, sources
 from api.service import Service
 from api.settings import Settings, load_settings
 
@@ -47,6 +47,7 @@ def create_app(settings: Settings) -> FastAPI:
         operate.guarded,
         diagnosis.router,
         graph.router,
+        claims.router,
         conflicts.router,
         same.router,
         sources.router,
