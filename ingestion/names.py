@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -13,9 +14,9 @@ from rapidfuzz import fuzz, process
 from rapidfuzz.distance import OSA
 
 SAME = 0.9
-"""Likeness from which a misspelt name is the name meant."""
-MAYBE = 0.82
-"""Likeness from which a name may be the one meant, for a person to say."""
+"""Share of right letters from which a misspelt name is the name meant."""
+MAYBE = 0.75
+"""Share of the words, weighed by rarity, from which a name may be the one meant, for a person to say."""
 
 _WORD = re.compile(r"[^\W_]+")
 _POSSESSIVE = re.compile(r"['’]s\b")
@@ -28,7 +29,10 @@ _LONG = 8
 """Letters from which a word may have two wrong ones."""
 _OPPOSED = (("hyper", "hypo"), ("macro", "micro"), ("inter", "intra"), ("endo", "exo"), ("ante", "anti"))
 """Beginnings that are a slip apart, and opposites."""
+_ALIKE = 0.8
+"""Likeness from which two words count as forms of one."""
 _MAX_BLOCK = 2000
+_MAX_SCORED = 60
 _MAX_MAYBE = 3
 
 
@@ -102,8 +106,8 @@ class NameIndex:
     """Finds entities by what they are called, among those of some classes.
 
     Args:
-        same: likeness from which a misspelt name is the one meant.
-        maybe: likeness from which a name may be the one meant.
+        same: share of right letters from which a misspelt name is the one meant.
+        maybe: share of the words, weighed by rarity, from which a name may be the one meant.
     """
 
     def __init__(self, same: float = SAME, maybe: float = MAYBE) -> None:
@@ -217,23 +221,41 @@ class NameIndex:
         corrected = [_corrected(word, near[word]) for word in asked]
         sorted_ = " ".join(sorted(corrected))
         block = self._block([*corrected, *(other for others in near.values() for other, _ in others)])
-        found = process.extract(sorted_, block, scorer=fuzz.ratio, score_cutoff=100 * self._maybe, limit=20)
-        misspelt = any(a != b for a, b in zip(asked, corrected, strict=True))
+        if asked != corrected and (members := self._members(self._keyed.get(sorted_, ()), wanted)):
+            score = OSA.normalized_similarity(" ".join(sorted(asked)), sorted_)
+            if score >= self._same:
+                return _choose(members, "spelling", round(score, 4))
+        spelt = OSA.normalized_similarity(" ".join(asked), " ".join(corrected))
         best: dict[str, tuple[float, int, str]] = {}
-        as_written = " ".join(sorted(asked))
-        for keyed, _, _ in found:
-            score = round(max(OSA.normalized_similarity(as_written, keyed), fuzz.ratio(as_written, keyed) / 100), 4)
+        for keyed, _, _ in process.extract(sorted_, block, scorer=fuzz.token_set_ratio, limit=_MAX_SCORED):
+            score = round(spelt * self._likeness(_parts(corrected), _parts(keyed.split())), 4)
             if score < self._maybe:
                 continue
-            members = self._members(self._keyed[keyed], wanted)
-            if members and misspelt and keyed == sorted_ and score >= self._same:
-                return _choose(members, "spelling", score)
-            for name in members:
+            for name in self._members(self._keyed[keyed], wanted):
                 best[name.id] = max(best.get(name.id, (0.0, 0, "")), (score, -name.rank, name.text))
         ranked = sorted(best.items(), key=lambda item: (-item[1][0], -item[1][1], item[0]))[:_MAX_MAYBE]
         if not ranked:
             return None
         return Match("", "alike", ranked[0][1][0], tuple((id_, text, s) for id_, (s, _, text) in ranked))
+
+    def _likeness(self, asked: list[str], named: list[str]) -> float:
+        """Share of what two names say that they both say: words weigh by their rarity, words alike count in part.
+
+        The Dice coefficient of SoftTFIDF (Cohen, Ravikumar and Fienberg, A comparison of string distance metrics for
+        name-matching tasks, IIWeb 2003).
+        """
+        everything = sum(map(self._rarity, (*asked, *named)))
+        left = list(named)
+        common = 0.0
+        for word in sorted(asked, key=lambda w: w not in named):
+            alike, other = max(((fuzz.ratio(word, o) / 100, o) for o in left), default=(0.0, ""))
+            if alike >= _ALIKE:
+                left.remove(other)
+                common += alike * (self._rarity(word) + self._rarity(other))
+        return common / everything
+
+    def _rarity(self, word: str) -> float:
+        return math.log1p(len(self._keyed) / len(self._blocks.get(word, (word,))))
 
     def _fill_blocks(self) -> None:
         for sorted_ in self._unblocked:

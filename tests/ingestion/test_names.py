@@ -98,6 +98,17 @@ def test_catalogues_are_entries_of_one_thing_and_namesakes_are_not(index: NameIn
     assert {c[0] for c in match.candidates} == {"OMIM:1", "OMIM:2"}
 
 
+def test_rare_words_weigh_more() -> None:
+    index = NameIndex()
+    for number in range(100):
+        index.add(f"OMIM:{number}", DISEASE, f"Somebody{number} disease")
+        index.add(f"ORPHA:{number}", DISEASE, f"Another{number} syndrome")
+    index.add("OMIM:607208", DISEASE, "Dravet syndrome")
+    match = index.find("Dravet disease", frozenset({"Disease"}))
+    assert match is not None
+    assert (match.id, [id_ for id_, _, _ in match.candidates]) == ("", ["OMIM:607208"])
+
+
 def test_only_among_the_classes_wanted(index: NameIndex) -> None:
     assert index.find("Limb pain", frozenset({"Disease"})).id == "OMIM:4"  # type: ignore[union-attr]
     assert index.find("Limb pain", frozenset({"Phenotype"})).id == "HP:0009763"  # type: ignore[union-attr]
