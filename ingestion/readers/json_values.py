@@ -31,7 +31,7 @@ _BLANK = re.compile(r"[ \t\r\n]*")
 _SEPARATORS = re.compile(r"[ \t\r\n,]*")
 _LINE_START = re.compile(r"\n(?=[{\[])")
 _FOREIGN = re.compile(r"[\udc80-\udcff]")
-_SCALAR_END = re.compile(r"[,\]}\n]")
+_SCALAR_END = re.compile(r"[,:\]}\n]")
 _STRING = r'"(?:[^"\\\n]|\\.)*"'
 _QUOTED = re.compile(_STRING)
 _TOKENS = {"{": re.compile(_STRING + r'|["{}]'), "[": re.compile(_STRING + r'|["\[\]]')}
@@ -178,7 +178,7 @@ class _Text:
                 self.at = match.start()
                 if self.more():
                     continue
-            self.at = match.end() if match.string is self.window else self.at + 1
+            self.at = match.end()
             if len(found) == 1 and found != '"':
                 depth += 1 if found == opening else -1
                 if depth <= 0:
@@ -244,16 +244,17 @@ class _Walk:
             if opening == "[":
                 yield from self._child(path, str(count), f"{prefix}[{count}]")
             else:
-                try:
-                    name = text.value() if character == '"' else None
-                except ValueError:
-                    name = None
-                if not isinstance(name, str) or text.peek() != ":":
-                    yield self._rejected("no name and colon", prefix)
+                name = self._name()
+                if name is None:
+                    yield self._rejected("a name that can't be read", prefix, text.window[text.at : text.at + _SHOWN])
                     text.skip()
+                if text.peek() == ":":
+                    text.at += 1
+                    text.peek()
+                    if name is None:
+                        text.skip()
+                if name is None:
                     continue
-                text.at += 1
-                text.peek()
                 place = f"{prefix}.{name}" if prefix else name
                 if name in names:
                     yield self._rejected(f"key {name!r} is there twice", place)
@@ -264,6 +265,15 @@ class _Walk:
                     yield from self._child(path, name, place)
             count += 1
         text.at += 1
+
+    def _name(self) -> str | None:
+        """The name that starts here, if there is one; else it stays where it is."""
+        if self._text.peek() != '"':
+            return None
+        try:
+            return str(self._text.value())
+        except ValueError:
+            return None
 
     def _child(self, path: Path, key: str, place: str) -> Iterator[Item | Rejected]:
         below = (*path, key)

@@ -45,6 +45,12 @@ def test_values_at_paths_skip_the_rest_whatever_is_in_it(tmp_path: Path) -> None
     assert items(tmp_path, content, ("a2", "b")) == [("a2.b", "neither an object nor an array")]
 
 
+def test_a_name_that_cannot_be_read_costs_its_value_only(tmp_path: Path) -> None:
+    content = r'{"a": {"\ud800": {"x": [1, 2]}, b: 3, 7: {"y": 1}, "c": 4}}'
+    told = ("a", "a name that can't be read")
+    assert items(tmp_path, content, ("a",)) == [told, told, told, ("a.c", 4)]
+
+
 @pytest.mark.parametrize("size", [1 << 16, 1 << 20, (1 << 20) + 7, 3 << 20])
 def test_values_across_the_window(tmp_path: Path, size: int) -> None:
     text = 'x\\"é' * (size // 4)
