@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 import re
 import unicodedata
@@ -220,14 +221,13 @@ class NameIndex:
         near = {word: self._near(word) for word in asked}
         corrected = [_corrected(word, near[word]) for word in asked]
         sorted_ = " ".join(sorted(corrected))
-        block = self._block([*corrected, *(other for others in near.values() for other, _ in others)])
         if asked != corrected and (members := self._members(self._keyed.get(sorted_, ()), wanted)):
             score = OSA.normalized_similarity(" ".join(sorted(asked)), sorted_)
             if score >= self._same:
                 return _choose(members, "spelling", round(score, 4))
         spelt = OSA.normalized_similarity(" ".join(asked), " ".join(corrected))
         best: dict[str, tuple[float, int, str]] = {}
-        for keyed, _, _ in process.extract(sorted_, block, scorer=fuzz.token_set_ratio, limit=_MAX_SCORED):
+        for keyed in self._block([*corrected, *(other for others in near.values() for other, _ in others)]):
             score = round(spelt * self._likeness(_parts(corrected), _parts(keyed.split())), 4)
             if score < self._maybe:
                 continue
@@ -278,12 +278,13 @@ class NameIndex:
         ]
 
     def _block(self, asked: Iterable[str]) -> list[str]:
-        """Keys of names with one of these words, those of the rarest words first; no more than `_MAX_BLOCK`."""
-        known = sorted({p for p in _parts(asked) if p in self._blocks}, key=lambda p: (len(self._blocks[p]), p))
-        block: dict[str, None] = {}
-        for part in known:
-            block |= dict.fromkeys(self._blocks[part][: _MAX_BLOCK - len(block)])
-        return list(block)
+        """Keys of the names that have most in common with these words, by rarity; of equals, the shortest."""
+        common: dict[str, float] = {}
+        for part in sorted({p for p in _parts(asked) if p in self._blocks}, key=lambda p: (len(self._blocks[p]), p)):
+            rarity = self._rarity(part)
+            for keyed in self._blocks[part] if len(common) < _MAX_BLOCK else common.keys() & self._blocks[part]:
+                common[keyed] = common.get(keyed, 0.0) + rarity
+        return heapq.nsmallest(_MAX_SCORED, common, key=lambda keyed: (-common[keyed], len(keyed), keyed))
 
 
 def _corrected(word: str, near: list[tuple[str, float]]) -> str:
