@@ -1,6 +1,6 @@
 """What three language models say of rare diseases: resolved to HPO, fused, and held against the curated truth.
 
-    python -m benchmarks.llm_claims ../shared/data/llm_claims/rare_disease_phenotypes_dev.jsonl.xz [--json FILE]
+    python -m benchmarks.llm_claims [FILE.jsonl.xz] [--json FILE]
 
 Lines `id name claims{model: [[words, frequency]]} gold{term: …}`. Each model is a source, each claim goes through the
 resolver of the pipeline with the installed release of HPO as vocabulary; a frequency "excluded" is a denial.
@@ -36,6 +36,7 @@ from kg.belief import noisy_or
 from kg.model import Claim, Entity
 from kg.ontology import Ontology
 
+DATA = Path(__file__).parents[2] / "shared" / "data" / "llm_claims" / "rare_disease_phenotypes_dev.jsonl.xz"
 FOLDS = 10
 _EXCLUDED = "HP:0040285"
 _FREQUENCIES = frozenset({"FrequencyTerm"})
@@ -252,9 +253,12 @@ def measure(path: Path) -> dict[str, Any]:
 def main() -> None:
     """Prints the table; fails if the goals are missed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("path", type=Path)
+    parser.add_argument("path", type=Path, nargs="?", default=DATA)
     parser.add_argument("--json", type=Path, help="where to write the measures")
     options = parser.parse_args()
+    if not options.path.exists():
+        print(f"skipped: nothing at {options.path}")
+        return
     found = measure(options.path)
     table = Table("says", "facts", "P", "R", "F1", "P ±1", "R ±1", "F1 ±1", "AUROC", "ECE")
     for name, row in found["strategies"].items():
