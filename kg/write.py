@@ -11,11 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
+import orjson
 from neo4j import AsyncTransaction
 
 from kg.batch import Batch, LedgerEntry, PreparedBatch, PreparedEntity, PreparedFact
 from kg.changes import Change, Reweigh
-from kg.errors import ConflictError, OntologyError
+from kg.errors import ConflictError, InputError, OntologyError
 from kg.groups import Touched, read_group, set_belief, settle
 from kg.merge import Descriptions, FactClaims, SourceDescriptions, belief_of
 from kg.model import Source
@@ -27,6 +28,8 @@ Fact = tuple[str, str, str]
 """(subject id, relation, object id)"""
 
 _CHUNK = 10_000
+_MESSAGE = 12_000_000
+"""Bytes of rows in one message, as JSON: ArcadeDB takes 16 MiB, and answers nothing to more."""
 _MOST_KNOWN_ENTITIES = 2_000_000
 _MOST_KNOWN_FACTS = 1_000_000
 
@@ -249,9 +252,8 @@ class Writer:
         wanted = sorted(described.keys() | (ends - known.entities))
         unknown = [id_ for id_ in wanted if id_ in known.entities] if known.complete else wanted
         found: dict[str, dict[str, Any]] = {}
-        for chunk in chunks(unknown):
-            for row in await self._rows(READ_ENTITIES, ids=chunk):
-                found[row["id"]] = row
+        for row in await self._rows(READ_ENTITIES, ids=unknown):
+            found[row["id"]] = row
         await self._load_reliabilities({s for row in found.values() for s in row["sources"] or ()})
         new: dict[tuple[str, ...], Rows] = defaultdict(list)
         changed: Rows = []
@@ -269,8 +271,7 @@ class Writer:
                 new[prepared.labels].append(self._node_properties(id_, prepared.descriptions, prepared.properties))
                 self._created.add(id_)
         for labels, rows in sorted(new.items()):
-            for part in chunks(rows):
-                await self._run(f"UNWIND $rows AS r CREATE (n:{':'.join(labels)}) SET n = r", rows=part)
+            await self._run(f"UNWIND $rows AS r CREATE (n:{':'.join(labels)}) SET n = r", rows=rows)
         await self._update_entities(changed)
         self._seen.update(wanted)
         return len(wanted) - len(found) + len(changed)
@@ -310,16 +311,14 @@ class Writer:
         for pair, fact in facts.items():
             self._complete(fact.row["p"])
             (new if self._is_new(relation, pair) else perhaps_new).append(fact.row)
-        for rows in chunks(new):
-            await self._run(_CREATE_FACTS.format(type=type_), rows=rows)
+        await self._run(_CREATE_FACTS.format(type=type_), rows=new)
         touched = [row["s"] for row in new]
         different: Rows = []
-        for rows in chunks(perhaps_new):
-            for row in await self._rows(_MERGE_FACTS.format(type=type_), rows=rows):
-                if row["before"] is None:
-                    touched.append(row["subject"])
-                else:
-                    different.append(row)
+        for row in await self._rows(_MERGE_FACTS.format(type=type_), rows=perhaps_new):
+            if row["before"] is None:
+                touched.append(row["subject"])
+            else:
+                different.append(row)
         await self._load_reliabilities({source for row in different for source in row["before"]["sources"]})
         merged: Rows = []
         for row in different:
@@ -328,9 +327,8 @@ class Writer:
             claims = before.merged(facts[pair].claims)
             if claims.claims != before.claims:
                 merged.append(self._fact_row(pair, claims))
-        if merged:
-            await self._run(_SET_FACTS.format(type=type_), rows=merged)
-            touched += [row["s"] for row in merged]
+        await self._run(_SET_FACTS.format(type=type_), rows=merged)
+        touched += [row["s"] for row in merged]
         self._changed_subjects.update(touched)
         self._touched.add(relation, touched)
         return len(touched)
@@ -445,17 +443,42 @@ class Writer:
         )
 
     async def _run(self, query: str, **parameters: Any) -> None:  # noqa: ANN401 (Cypher parameters are of any type)
-        await (await self._tx.run(query, parameters)).consume()
+        """Runs a statement; one that unwinds `rows` or `ids`, for so many at a time as fit into a message."""
+        for part in _parts(parameters):
+            await (await self._tx.run(query, part)).consume()
 
     async def _rows(self, query: str, **parameters: Any) -> Rows:  # noqa: ANN401
-        if parameters.get("ids") == []:
-            return []
-        return await (await self._tx.run(query, parameters)).data()
+        """The same, and what it returns."""
+        return [row for part in _parts(parameters) for row in await (await self._tx.run(query, part)).data()]
+
+
+def _parts(parameters: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    name = next((name for name in ("rows", "ids") if name in parameters), None)
+    if name is None:
+        yield parameters
+        return
+    for part in chunks(parameters[name]):
+        yield {**parameters, name: part}
 
 
 def chunks(rows: Sequence[T]) -> Iterator[list[T]]:
-    """The rows in lists of at most `_CHUNK`."""
-    return (list(rows[start : start + _CHUNK]) for start in range(0, len(rows), _CHUNK))
+    """The rows in lists of at most `_CHUNK`, none longer than a database takes as one message.
+
+    Raises:
+        InputError: one row alone is longer.
+    """
+    for start in range(0, len(rows), _CHUNK):
+        yield from _small(list(rows[start : start + _CHUNK]))
+
+
+def _small(rows: list[T]) -> Iterator[list[T]]:
+    if len(orjson.dumps(rows)) <= _MESSAGE:
+        yield rows
+    elif len(rows) > 1:
+        yield from _small(rows[: len(rows) // 2])
+        yield from _small(rows[len(rows) // 2 :])
+    else:
+        raise InputError(f"one entity or fact of more than {_MESSAGE:,} bytes: {str(rows[0])[:200]}")
 
 
 READ_SOURCES = """
