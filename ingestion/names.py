@@ -16,7 +16,7 @@ from rapidfuzz.distance import OSA
 
 SAME = 0.9
 """Share of right letters from which a misspelt name is the name meant."""
-MAYBE = 0.75
+MAYBE = 0.7
 """Share of the words, weighed by rarity, from which a name may be the one meant, for a person to say."""
 
 _WORD = re.compile(r"[^\W_]+")

@@ -36,6 +36,8 @@ def list_pairs(
         print_json(found)
         return
     rows = table("belief", "entity", "name", "perhaps", "name")
+    for column in rows.columns:
+        column.overflow = "fold"  # ids are to be copied
     for pair in found:
         ends = (text for end in pair["entities"] for text in (end["id"], end["name"] or ""))
         rows.add_row(f"{pair['belief']:.3f}", *ends)
