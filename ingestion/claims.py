@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
 from kg.errors import InputError
 from kg.model import Claim, Entity, Record, Rejected, Scalar, Source
@@ -17,13 +17,19 @@ MAX_CLAIMS = 10_000
 _MAX_INTEGER = 2**63
 _SHOWN = 2000
 
+
+def _fits(value: Scalar) -> Scalar:
+    if isinstance(value, int) and not -_MAX_INTEGER <= value < _MAX_INTEGER:
+        raise ValueError("a whole number beyond 64 bits")
+    return value
+
+
 Id = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^\S+$")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Place = Annotated[str, StringConstraints(max_length=500)]
 Text = Annotated[str, StringConstraints(max_length=100_000)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
-Integer = Annotated[int, Field(ge=-_MAX_INTEGER, lt=_MAX_INTEGER)]
-Property = Text | bool | Integer | Number
+Property = Annotated[Text | bool | int | Number, AfterValidator(_fits)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 MessageId = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^\S+$")]
 
