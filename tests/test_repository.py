@@ -82,9 +82,14 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_readme_leads_to_every_page() -> None:
-    linked = set(re.findall(r"\]\((docs/[\w-]+\.md)", "\n".join(page.read_text() for page in PAGES)))
-    linked |= {f"docs/{name}" for page in PAGES[2:] for name in re.findall(r"\]\(([\w-]+\.md)", page.read_text())}
-    assert linked == {f"docs/{page.name}" for page in DOCS.glob("*.md")}
+    found: set[Path] = set()
+    todo = [ROOT / "README.md"]
+    while todo:
+        page = todo.pop().resolve()
+        if page not in found:
+            found.add(page)
+            todo += [page.parent / link for link in re.findall(r"\]\(([\w./-]+\.md)", page.read_text())]
+    assert set(DOCS.rglob("*.md")) <= found
 
 
 def test_changelog_has_this_version() -> None:

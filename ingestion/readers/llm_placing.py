@@ -116,7 +116,7 @@ class Placing:
 
     def _statement(self, said: Statement, origin: Origin) -> Iterator[Record]:
         relation, inverse, own_words = self._relation(said)
-        extras = {plain_key(k): v for k, v in reversed(said.extras.items()) if v not in (None, "", [], {})}
+        extras = {plain_key(k): v for k, v in reversed(list(said.extras.items())) if v not in (None, "", [], {})}
         confidence = _confidence(extras)
         qualifiers = self._qualifiers(extras, said.extras)
         if relation.name == _PHENOTYPE and _add_frequency(qualifiers, extras):

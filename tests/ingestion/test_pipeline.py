@@ -134,9 +134,7 @@ class TestLoading:
         assert ledger["hpo:phenotype.hpoa"].complete
         assert not ledger["hpo:phenotype.hpoa"].stale
 
-    async def test_a_rehearsal_says_what_would_change_and_changes_nothing(
-        self, load: Loads, embedded_backend: Backend, tmp_path: Path
-    ) -> None:
+    async def test_a_rehearsal_says_what_would_change_and_changes_nothing(self, load: Loads, tmp_path: Path) -> None:
         folder = write_hpo(tmp_path / "hpo")
         rehearsed = await load(folder, dry_run=True)
         assert await load.store.version() == 0

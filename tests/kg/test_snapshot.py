@@ -253,8 +253,8 @@ async def test_unknown_names(tmp_path: Path) -> None:
         snapshot.facts("NO_SUCH")
     with pytest.raises(KeyError):
         snapshot.facts("HAS_PHENOTYPE").claims.qualifier("no_such")
-    with pytest.raises(OntologyError, match="retail"):
-        await load_snapshot(small_store(), "retail", tmp_path)
+    with pytest.raises(OntologyError, match="kitchen"):
+        await load_snapshot(small_store(), "kitchen", tmp_path)
     assert "HP:404" not in snapshot
     assert snapshot.indices(["OMIM:1", "HP:404", "HP:1"]).tolist() == [1, -1, 0]
     assert snapshot.entities("NoSuchLabel").tolist() == []
