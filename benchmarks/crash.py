@@ -3,7 +3,10 @@
 A process loads HPO and is killed with SIGKILL at random moments, until it has come to the end; now and then it is the
 database that is killed. Then HPO is loaded once more, which must change nothing.
 
-    python -m benchmarks.crash [--kills 20] [--seed 7] [--store embedded] [--path FOLDER] [--json FILE]
+    python -m benchmarks.crash [--kills 20] [--seed 7] [--store embedded] [--path FOLDER] [--mixed] [--json FILE]
+
+With --mixed, the families of `benchmarks.families` follow HPO, as far as their data is there:
+`--mixed --kills 60 --databases 6` kills the loading process 50 times, and the database ten times.
 """
 
 from __future__ import annotations
@@ -60,13 +63,23 @@ class Outcome:
         return len(set(self.digests)) == 1
 
 
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What is loaded: HPO, from a folder if one is given, and if mixed the other families."""
+
+    path: Path | None
+    batch_size: int
+    mixed: bool = False
+
+
 class Loader:
     """Processes that load a path into one database, and are killed."""
 
-    def __init__(self, base: Database, path: Path | None, batch_size: int, letters: Path) -> None:
+    def __init__(self, base: Database, load: Load, letters: Path) -> None:
         self._base = base
         self._command = [sys.executable, "-m", "benchmarks.crash", "--load", base.url, "--letters", str(letters)]
-        self._command += ["--batch", str(batch_size)] + (["--path", str(path)] if path else [])
+        self._command += ["--batch", str(load.batch_size)] + (["--path", str(load.path)] if load.path else [])
+        self._command += ["--mixed"] if load.mixed else []
         self.starts = 0
         self.batches = 0
         self.killed: list[str] = []
@@ -151,10 +164,10 @@ class Undisturbed:
     seconds: float
 
 
-def load_undisturbed(base: Database, path: Path | None, batch_size: int) -> Undisturbed:
+def load_undisturbed(base: Database, load: Load) -> Undisturbed:
     """Loads into an empty graph, twice."""
     with tempfile.TemporaryDirectory() as folder:
-        loader = Loader(base, path, batch_size, Path(folder) / "letters.jsonl")
+        loader = Loader(base, load, Path(folder) / "letters.jsonl")
         started = time.perf_counter()
         loader.run()
         seconds = time.perf_counter() - started
@@ -164,12 +177,10 @@ def load_undisturbed(base: Database, path: Path | None, batch_size: int) -> Undi
         return Undisturbed([*digests, asyncio.run(_digest(base))], batches, seconds)
 
 
-def load_killed(
-    base: Database, known: Undisturbed, path: Path | None, batch_size: int, kills: int, seed: int, databases: int
-) -> Outcome:
+def load_killed(base: Database, known: Undisturbed, load: Load, kills: int, seed: int, databases: int) -> Outcome:
     """Loads into an empty graph with kills, and once more."""
     with tempfile.TemporaryDirectory() as folder:
-        loader = Loader(base, path, batch_size, Path(folder) / "letters.jsonl")
+        loader = Loader(base, load, Path(folder) / "letters.jsonl")
         planned = moments(random.Random(seed), kills, known.batches, known.seconds / known.batches, databases)
         started = time.perf_counter()
         loader.run_with_kills(planned)
@@ -190,8 +201,9 @@ async def _digest(base: Database) -> str:
         await store.close()
 
 
-async def _load(url: str, path: Path | None, batch_size: int, letters: Path) -> None:
+async def _load(url: str, load: Load, letters: Path) -> None:
     """The work of the process that is killed: a line for each committed batch."""
+    from benchmarks.families import FAMILIES
     from kg.ontology import Ontology
     from kg.store import open_store
 
@@ -199,10 +211,23 @@ async def _load(url: str, path: Path | None, batch_size: int, letters: Path) -> 
         print(progress.records, flush=True)
 
     store = await open_store(url, Ontology.load(), password=os.environ.get(_PASSWORD))
-    try:
-        await ingest(store, get_reader("hpo"), path, dead_letters=letters, batch_size=batch_size, progress=tell)
-    finally:
-        await store.close()
+    todo: list[tuple[str, Path | None]] = [("hpo", load.path)]
+    with tempfile.TemporaryDirectory() as scratch:
+        if load.mixed:
+            made = [(f.reader, f.make(Path(scratch))) for f in FAMILIES if f.reader not in ("hpo", "rdf")]
+            todo += [(reader, path) for reader, path in made if path is not None]
+        try:
+            for reader, path in todo:
+                await ingest(
+                    store,
+                    get_reader(reader),
+                    path,
+                    dead_letters=letters,
+                    batch_size=load.batch_size,
+                    progress=tell,
+                )
+        finally:
+            await store.close()
 
 
 def main() -> None:
@@ -214,24 +239,24 @@ def main() -> None:
     parser.add_argument("--store", choices=STORES, action="append", help="only this one")
     parser.add_argument("--path", type=Path, help="folder with HPO's files instead of the packaged ones")
     parser.add_argument("--batch", type=int, default=BATCH_SIZE, help="records in one transaction")
+    parser.add_argument("--mixed", action="store_true", help="the other families, too")
     parser.add_argument("--json", type=Path, help="file to write")
     parser.add_argument("--load", help=argparse.SUPPRESS)
     parser.add_argument("--letters", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    load = Load(options.path, options.batch, options.mixed)
     if options.load:
         try:
-            asyncio.run(_load(options.load, options.path, options.batch, options.letters))
+            asyncio.run(_load(options.load, load, options.letters))
         except EvigraphError as error:  # the database was killed, and did not come back soon enough
             raise SystemExit(str(error)) from error
         return
     outcomes = []
     for name in options.store or STORES:
         with database(name) as base:
-            known = load_undisturbed(base, options.path, options.batch)
+            known = load_undisturbed(base, load)
         with database(name) as base:
-            outcomes.append(
-                load_killed(base, known, options.path, options.batch, options.kills, options.seed, options.databases)
-            )
+            outcomes.append(load_killed(base, known, load, options.kills, options.seed, options.databases))
     table = Table(
         "store", "batches", "kills", "database kills", "starts", "s undisturbed", "s killed", "digest", "same"
     )

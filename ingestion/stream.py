@@ -17,7 +17,7 @@ import time
 import uuid
 from base64 import b64decode, b64encode
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -91,6 +91,15 @@ class StreamReport:
     lags: list[float] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A batch that only has to be written: its messages that were not written before."""
+
+    messages: list[Received]
+    prepared: PreparedBatch
+    letters: list[DeadLetter]
+
+
 class Consumer:
     """Takes messages of one topic; `run` it once.
 
@@ -137,9 +146,15 @@ class Consumer:
         await self._feed.start(self._take)
         reporter = asyncio.create_task(self._tell())
         log.info("consuming", url=self._feed.url, topic=self._feed.topic, document=self._document)
+        writing: asyncio.Task[None] | None = None
         try:
             while messages := await self._collect():
-                await self._write(messages)
+                ready = await self._patiently(lambda taken=messages: self._prepare(taken))  # type: ignore[misc]
+                if writing is not None:  # the batch before, which the database has written meanwhile
+                    await writing
+                writing = asyncio.create_task(self._write(messages, ready))
+            if writing is not None:
+                await writing
         except StoreUnavailableError as error:  # while we were told to stop
             log.warning("stopped without the database", reason=str(error), unacknowledged=len(self._held))
         finally:
@@ -194,27 +209,27 @@ class Consumer:
         self._known = await ledger_entry(self._store, self._document)
         self._window.load(self._known.content if self._known else "")
 
-    async def _write(self, messages: Sequence[Received]) -> None:
+    async def _write(self, messages: Sequence[Received], ready: _Ready) -> None:
         """Commits messages, whatever it takes, and acknowledges them.
 
         Raises:
             StoreUnavailableError: it is time to stop, and the database is away.
         """
-        fresh = [message for message in messages if message.id not in self._window]
+        fresh = ready.messages
         try:
             if fresh:
-                await self._patiently(lambda: self._commit(fresh))
+                await self._patiently(lambda: self._commit(ready))
         except ConflictError:  # another consumer of this topic, or a retraction
             await self._patiently(self._load)
-            await self._write(messages)
+            await self._again(messages)
             return
         except (StoreUnavailableError, InputError):
             raise
         except Exception as error:  # noqa: BLE001 (of any driver; what it refuses must not stop what comes after it)
             if len(fresh) > 1:
                 log.warning("a batch is refused, its halves are tried", reason=str(error), messages=len(fresh))
-                await self._write(messages[: len(messages) // 2])
-                await self._write(messages[len(messages) // 2 :])
+                await self._again(messages[: len(messages) // 2])
+                await self._again(messages[len(messages) // 2 :])
                 return
             self._letters.append([self._letter(fresh[0], 1, Rejected(f"the graph refuses it: {error}", ""))])
             self.report.refused += 1
@@ -224,36 +239,45 @@ class Consumer:
         self.report.repeated += len(messages) - len(fresh)
         self.report.lags += [now - message.sent for message in messages if message.sent is not None]
 
-    async def _commit(self, messages: Sequence[Received]) -> None:
-        parts = await self._sorter.sort(await asyncio.to_thread(self._records, messages))
+    async def _again(self, messages: Sequence[Received]) -> None:
+        await self._write(messages, await self._patiently(lambda: self._prepare(messages)))
+
+    async def _prepare(self, messages: Sequence[Received]) -> _Ready:
+        """All of the work that needs no transaction."""
+        fresh = [message for message in messages if message.id not in self._window]
+        parts = await self._sorter.sort(await asyncio.to_thread(self._records, fresh))
         letters = [
             self._letter(message, number, refused)
-            for message, part in zip(messages, parts, strict=True)
+            for message, part in zip(fresh, parts, strict=True)
             for number, refused in enumerate(part.rejected, 1)
         ]
-        self._letters.append(letters)
+        whole = Sorted()
+        for part in parts:
+            whole.extend(part)
+        batch = Batch(whole.sources, whole.entities, whole.claims)
+        prepared = await asyncio.to_thread(PreparedBatch.of, batch, self._store.ontology, checked=True)
+        return _Ready(fresh, prepared, letters)
+
+    async def _commit(self, ready: _Ready) -> None:
+        self._letters.append(ready.letters)
         known = self._known
         entry = LedgerEntry(
             document=self._document,
             path=self._feed.url,
-            content=self._window.with_([message.id for message in messages]),
+            content=self._window.with_([message.id for message in ready.messages]),
             reader=self._reader,
-            records=(known.records if known else 0) + len(messages),
+            records=(known.records if known else 0) + len(ready.messages),
             complete=True,
             run=self._run,
             at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         )
-        whole = Sorted()
-        for part in parts:
-            whole.extend(part)
-        batch = Batch(whole.sources, whole.entities, whole.claims, [entry], {self._document: known})
-        prepared = await asyncio.to_thread(PreparedBatch.of, batch, self._store.ontology, checked=True)
-        await self._store.write(prepared)
+        batch = replace(ready.prepared.batch, ledger=[entry], follows={self._document: known})
+        await self._store.write(replace(ready.prepared, batch=batch))
         self._known = entry
         self._window.load(entry.content)
         self.report.batches += 1
-        self.report.claims += len(whole.claims)
-        self.report.refused += len(letters)
+        self.report.claims += len(batch.claims)
+        self.report.refused += len(ready.letters)
 
     def _records(self, messages: Sequence[Received]) -> list[list[Record]]:
         """The records of each message; what describes things that many messages name comes once in a batch."""

@@ -117,6 +117,7 @@ def _options() -> dict[str, Any]:
         "decoder": whole,
         "logger": None,
         "graceful_timeout": None,
+        "id_generator": str,  # ids of messages that have none: we make our own, and theirs cost a tenth of the time
     }
 
 
