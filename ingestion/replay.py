@@ -13,6 +13,7 @@ from pathlib import Path
 from ingestion.dead_letters import DeadLetter, read_letters, write_letters
 from ingestion.pipeline import BATCH_SIZE
 from ingestion.readers.base import READERS, Document, get_reader
+from ingestion.replay_messages import PREFIXES, replay_messages
 from ingestion.resolve import VocabularyResolver
 from ingestion.worker import Task, Worker
 from kg.errors import InputError
@@ -58,6 +59,19 @@ async def replay(store: GraphStore, path: Path, documents: Sequence[str] = ()) -
             groups[letter.document, letter.file, letter.content].append(letter)
     report = ReplayReport(0, 0, [])
     for (id_, file, content), of_document in groups.items():
+        if id_.startswith(PREFIXES):
+            done = await replay_messages(store, id_, of_document)
+            if done is None:
+                report.left.append((id_, "was taken back"))
+                kept += of_document
+                continue
+            refused, written = done
+            report.entities += written.entities
+            report.facts += written.facts
+            kept += refused
+            report.refused += len(refused)
+            report.written += len(of_document) - len(refused)
+            continue
         if reason := _obstacle(id_, file, content, of_document):
             report.left.append((id_, reason))
             kept += of_document
