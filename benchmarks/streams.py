@@ -91,7 +91,7 @@ class Consumer:
     def __init__(self, base: Database, server: NatsServer, folder: Path) -> None:
         evigraph = str(Path(sys.executable).with_name("evigraph"))
         self._command = [evigraph, "--graph", base.url, "--data", str(folder), "stream", f"{server.url}/{_STREAM}"]
-        self._command += [_TOPIC, "--reader", "frigate", "--resend-s", "2"]
+        self._command += [_TOPIC, "--reader", "frigate", "--resend-s", "5"]
         self._environment = os.environ | {"EVIGRAPH_LOG_FORMAT": "json"}
         if base.password:
             self._environment["EVIGRAPH_GRAPH_PASSWORD"] = base.password
@@ -245,7 +245,7 @@ def run_killed(base: Database, messages: int, rate: float, kills: int, seed: int
         consumer.start()
         producer.wait()
         asyncio.run(_drained(base, messages))
-        time.sleep(5)  # would anything come again, it had come by now
+        time.sleep(10)  # would anything come again, it had come by now
         consumer.end(signal.SIGTERM)
     return asyncio.run(_state(base))
 

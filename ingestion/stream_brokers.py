@@ -79,6 +79,10 @@ class Feed(ABC):
         for message in messages:
             await message.raw.ack()
 
+    async def acknowledge_again(self, message: Received) -> None:
+        """The same for one that is sent again although it was acknowledged."""
+        await message.raw.ack()
+
     async def start(self, take: Take) -> None:
         """Begins to deliver: each message is awaited to be taken before the next.
 
@@ -188,6 +192,9 @@ class KafkaFeed(Feed):
             partition = TopicPartition(record.topic, record.partition)
             behind[partition] = max(behind.get(partition, 0), record.offset + 1)
         await messages[-1].raw.consumer.commit(behind)
+
+    async def acknowledge_again(self, message: Received) -> None:
+        """Nothing: offsets before it may not be ready to be committed; the next commit covers it."""
 
 
 class RabbitFeed(Feed):
