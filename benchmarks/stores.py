@@ -43,11 +43,11 @@ class Database:
 
 
 @contextlib.contextmanager
-def database(name: str) -> Iterator[Database]:
-    """A database of one kind in a temporary folder, empty."""
+def database(name: str, *, apoc: bool = False) -> Iterator[Database]:
+    """A database of one kind in a temporary folder, empty; `apoc` gives Neo4j that plugin."""
     with tempfile.TemporaryDirectory(prefix=f"evigraph-{name}-") as folder:
         if name == "neo4j":
-            with Neo4jServer(Path(folder)) as server:
+            with Neo4jServer(Path(folder), apoc=apoc) as server:
                 access = (server.uri, server.user, server.password)
 
                 def crash() -> None:

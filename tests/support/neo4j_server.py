@@ -32,7 +32,7 @@ from xml.etree import ElementTree
 from neo4j import GraphDatabase
 from neo4j.exceptions import DriverError, Neo4jError
 
-_POM = Path(__file__).with_name("neo4j") / "pom.xml"
+_POMS = Path(__file__).with_name("neo4j")
 _START_TIMEOUT_S = 120.0
 _STOP_TIMEOUT_S = 60.0
 _OPENS = ("java.nio", "sun.nio.ch", "java.io", "java.util.concurrent", "java.lang")
@@ -54,6 +54,12 @@ internal.server.bolt.thread_pool_shutdown_wait_time=1s
 """
 
 
+_APOC = """\
+server.directories.plugins={plugins}
+dbms.security.procedures.unrestricted=apoc.*
+"""
+
+
 class Neo4jUnavailableError(RuntimeError):
     """Neo4j can't be fetched or started here; the text says why."""
 
@@ -66,6 +72,7 @@ class Neo4jServer:
         port: Bolt port on loopback, 0 for a free one.
         heap: size of the JVM's heap.
         page_cache: memory for pages of the store files.
+        apoc: whether it has the APOC plugin.
 
     Raises:
         Neo4jUnavailableError: on entering, if Java or Maven is missing or fails, or the server does not start.
@@ -73,13 +80,22 @@ class Neo4jServer:
 
     user = "neo4j"
 
-    def __init__(self, home: Path | None = None, port: int = 0, heap: str = "1g", page_cache: str = "256m") -> None:
+    def __init__(
+        self,
+        home: Path | None = None,
+        port: int = 0,
+        heap: str = "1g",
+        page_cache: str = "256m",
+        *,
+        apoc: bool = False,
+    ) -> None:
         self._temporary = home is None
         self.home = (home or Path(tempfile.mkdtemp(prefix="evigraph-neo4j-"))).resolve()
         self.password = ""
         self.port = port
         self._heap = heap
         self._page_cache = page_cache
+        self._apoc = apoc
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -114,7 +130,11 @@ class Neo4jServer:
         for folder in (conf, self.home / "data", self.home / "logs"):
             folder.mkdir(parents=True, exist_ok=True)
         self.port = self.port or _free_port()
-        (conf / "neo4j.conf").write_text(_CONFIGURATION.format(port=self.port, page_cache=self._page_cache))
+        configuration = _CONFIGURATION.format(port=self.port, page_cache=self._page_cache)
+        if self._apoc:
+            configuration += _APOC.format(plugins=library("apoc"))
+            jars += f":{library('apoc')}/*"  # it is an extension of the server, too
+        (conf / "neo4j.conf").write_text(configuration)
         self._set_password(java, jars)
         log = self.home / "logs" / "neo4j.log"
         log.unlink(missing_ok=True)
@@ -207,28 +227,29 @@ class Neo4jServer:
             self.stop()
 
 
-def library() -> Path:
-    """The folder with Neo4j's jars, fetched with Maven the first time: `$EVIGRAPH_CACHE/neo4j-<version>`.
+def library(name: str = "neo4j") -> Path:
+    """The folder with the jars of `neo4j` or `apoc`, fetched with Maven the first time.
 
-    Several processes may ask at once: one fetches, the others wait.
+    It is `$EVIGRAPH_CACHE/<name>-<version>`. Several processes may ask at once: one fetches, the others wait.
 
     Raises:
         Neo4jUnavailableError: Maven is missing or fails.
     """
-    version = ElementTree.parse(_POM).findtext("{*}properties/{*}neo4j.version")
+    pom = _POMS / ("pom.xml" if name == "neo4j" else f"{name}.pom.xml")
+    version = ElementTree.parse(pom).findtext(f"{{*}}properties/{{*}}{name}.version")
     cache = Path(os.environ.get("EVIGRAPH_CACHE") or Path.home() / ".cache" / "evigraph").expanduser().resolve()
-    folder = cache / f"neo4j-{version}"
+    folder = cache / f"{name}-{version}"
     if folder.exists():
         return folder
     if (maven := shutil.which("mvn")) is None:
-        raise Neo4jUnavailableError(f"Maven (mvn) is not installed, and Neo4j is not in {folder}")
+        raise Neo4jUnavailableError(f"Maven (mvn) is not installed, and {name} is not in {folder}")
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / "neo4j.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
             with tempfile.TemporaryDirectory(dir=cache) as part:
                 goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={part}/lib"]
-                _run([maven, "-q", "-B", "-f", str(_POM), *goal])
+                _run([maven, "-q", "-B", "-f", str(pom), *goal])
                 Path(part, "lib").rename(folder)
     return folder
 
