@@ -32,7 +32,7 @@ from typing import Any
 import orjson
 from neo4j import GraphDatabase
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from benchmarks.families import FAMILIES, load
 from benchmarks.stores import Database, database
@@ -159,7 +159,15 @@ def main() -> None:
                 figures += [_theirs(package, python, folders, sources=both) for both in (False, True)]
             except UnavailableError as error:
                 print(f"{package}: left out: {error}")
-    table = Table("writer", "records", "seconds", "records/s", "pairs", "first 1,000", "Evigraph faster by")
+    table = Table(
+        Column("writer", overflow="fold"),
+        "records",
+        "seconds",
+        "records/s",
+        "pairs",
+        "first 1,000",
+        "Evigraph faster by",
+    )
     for row in figures:
         row.relative = row.seconds / figures[0].seconds
         values = (f"{row.records:,}", f"{row.seconds:.1f}", f"{row.rate:,.0f}", f"{row.pairs:,}")
