@@ -22,16 +22,25 @@ _ROUTES = {
         ("GET", "/v1/sources/x:y"),
         ("POST", "/v1/cypher"),
         ("POST", "/v1/diagnosis"),
+        ("GET", "/v1/conflicts"),
+        ("GET", "/v1/possibly-same"),
+        ("GET", "/v1/merges"),
         ("GET", "/metrics"),
     ],
     Role.WRITER: [
+        ("POST", "/v1/claims"),
         ("POST", "/v1/ingestions"),
         ("GET", "/v1/ingestions"),
         ("GET", "/v1/ingestions/x"),
         ("GET", "/v1/ingestions/x/events"),
         ("DELETE", "/v1/ingestions/x"),
     ],
-    Role.ADMIN: [("DELETE", "/v1/sources/x:y")],
+    Role.ADMIN: [
+        ("DELETE", "/v1/sources/x:y"),
+        ("PUT", "/v1/sources/x:y/trust"),
+        ("POST", "/v1/merges"),
+        ("DELETE", "/v1/merges/x:y"),
+    ],
 }
 _PUBLIC = {("get", "/v1/healthz"), ("get", "/v1/readyz")}
 
