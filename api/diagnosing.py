@@ -118,4 +118,5 @@ def _annotations(snapshot: Snapshot, models: list[str]) -> PhenotypeAnnotations 
 
 async def _models(store: GraphStore) -> list[str]:
     """Ids of the sources that predict and do not observe, or that are in quarantine."""
-    return [s["id"] for s in await store.sources(limit=_MANY) if s["kind"] == "model" or s["quarantined"]]
+    found = [*await store.sources(kind="model", limit=_MANY), *await store.sources(quarantined=True, limit=_MANY)]
+    return sorted({source["id"] for source in found})

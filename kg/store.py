@@ -378,10 +378,13 @@ class GraphStore:
         rows = await self._bolt.rows(f"MATCH (s:Source {{id: $id}}) RETURN {columns}", {"id": id_})
         return rows[0] if rows else None
 
-    async def sources(self, *, kind: str | None = None, limit: int = 1000, offset: int = 0) -> list[dict[str, Any]]:
-        """A page of the sources, by id, of one kind or all; as `source`."""
+    async def sources(
+        self, *, kind: str | None = None, quarantined: bool = False, limit: int = 1000, offset: int = 0
+    ) -> list[dict[str, Any]]:
+        """A page of the sources, by id, of one kind or all, only those in quarantine or all; as `source`."""
         columns = ", ".join(f"s.{name} AS {name}" for name in _SOURCE_FIELDS)
-        where = "WHERE s.kind = $kind " if kind else ""
+        wanted = [text for asked, text in ((kind, "s.kind = $kind"), (quarantined, "s.quarantined")) if asked]
+        where = f"WHERE {' AND '.join(wanted)} " if wanted else ""
         return await self._bolt.rows(
             f"MATCH (s:Source) {where}RETURN {columns} ORDER BY id SKIP $offset LIMIT $limit",
             {"kind": kind, "offset": offset, "limit": limit},

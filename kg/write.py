@@ -387,8 +387,7 @@ class Writer:
 
     async def _replace_facts(self, relation: str, kept: Rows, gone: list[tuple[str, str]]) -> None:
         """Sets the facts that are kept, and deletes those that go with the entities that are bare then."""
-        for part in chunks(kept):
-            await self._run(_SET_FACTS.format(type=relation), rows=part)
+        await self._run(_SET_FACTS.format(type=relation), rows=kept)
         for pairs in chunks(gone):
             ends = [{"s": s, "o": o} for s, o in pairs]
             await self._run(_DELETE_FACTS.format(type=relation), rows=ends)
@@ -413,8 +412,7 @@ class Writer:
                 changed.append(self._node(row["id"], rest) | {"was": row["labels"]})
             if not rest.entries:
                 bare.add(row["id"])
-        for part in chunks(changed):
-            await self._update_entities(part)
+        await self._update_entities(changed)
         for ids in chunks(sorted(bare)):
             await self._delete_bare(set(ids))
         return len(changed), documents

@@ -18,9 +18,9 @@ from ingestion.readers.detection import (
     found_documents,
     guarded,
     place_records,
+    read_messages,
 )
-from ingestion.readers.json_values import values
-from kg.model import Claim, Entity, Record, Rejected, Source, Value
+from kg.model import Claim, Entity, Record, Source, Value
 
 _NO_CLASS = frozenset(
     {"bbox", "location", "coordinate", "pose", "pose3D", "bbox3d", "embedding", "mask", "gaze", "lipActivity", "info"}
@@ -52,20 +52,17 @@ class DeepStreamReader:
 
     def read(self, document: Document) -> Iterator[Record]:
         """Each message's detections and event."""
-        said = Said()
-        for item in values(document):
-            if isinstance(item, Rejected):
-                yield item
-            elif (
-                isinstance(item.value, dict)
-                and not _is_message(item.value)
-                and any(map(_is_message, item.value.values()))
-            ):
-                for key, message in item.value.items():
-                    if isinstance(message, dict):
-                        yield from records_of(message, document.id, f"{item.place}.{key}", said)
-            else:
-                yield from records_of(item.value, document.id, item.place, said)
+        return read_messages(document, _named_or_alone)
+
+
+def _named_or_alone(value: object, document: str, place: str, said: Said) -> Iterator[Record]:
+    """The records of a message, or of those that an object holds under names."""
+    if isinstance(value, dict) and not _is_message(value) and any(map(_is_message, value.values())):
+        for key, message in value.items():
+            if isinstance(message, dict):
+                yield from records_of(message, document, f"{place}.{key}", said)
+    else:
+        yield from records_of(value, document, place, said)
 
 
 def _is_message(value: object) -> bool:

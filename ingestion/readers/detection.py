@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from ingestion.readers.base import Document, Reader, find_documents
 from ingestion.readers.checked import Box
+from ingestion.readers.json_values import values
 from ingestion.readers.object_classes import ObjectClass, object_class
 from kg.errors import InputError
 from kg.model import Claim, Entity, Record, Rejected, Source, Value
@@ -161,6 +162,18 @@ def found_documents(reader: Reader, path: Path | None, name: str | None) -> Iter
     if path is None:
         raise InputError(f"reader {reader.name} needs a file or folder")
     return find_documents(reader, path, name)
+
+
+def read_messages(
+    document: Document, records_of: Callable[[object, str, str, Said], Iterator[Record]]
+) -> Iterator[Record]:
+    """The records of each message of a JSON document, through a function (message, document id, place, said before)."""
+    said = Said()
+    for item in values(document):
+        if isinstance(item, Rejected):
+            yield item
+        else:
+            yield from records_of(item.value, document.id, item.place, said)
 
 
 # ---- records -------------------------------------------------------------------------------------------------------

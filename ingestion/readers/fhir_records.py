@@ -9,7 +9,7 @@ from ingestion.readers.base import Document
 from ingestion.readers.fhir_files import Found
 from ingestion.readers.fhir_observations import INVALID, PRELIMINARY, Observed, observations
 from ingestion.readers.fhir_references import References
-from ingestion.readers.fhir_terms import PHENOTYPES, ConceptMaps, Target, codes, label, terms
+from ingestion.readers.fhir_terms import PHENOTYPES, ConceptMaps, Target, Term, codes, label, terms
 from ingestion.readers.fhir_times import Problems, Qualifiers, abatement, effective, moment, onset
 from kg.model import Claim, Entity, Record, Rejected, Source, Value
 
@@ -182,15 +182,15 @@ class Writer:
         place = f"{found.place}.{path}"
         is_phenotype = target.term.prefix in PHENOTYPES
         if not is_phenotype:
-            yield from self._disease(target, place)
+            yield from self._described("Disease", target.term, place)
         relation = f"{'EXCLUDES' if excluded else 'HAS'}_{'PHENOTYPE' if is_phenotype else 'DIAGNOSIS'}"
         sure = round(confidence * (target.absent if excluded else target.present), 6)
         yield Claim(patient, relation, target.term.id, source, sure, qualifiers, self._document, place)
 
-    def _disease(self, target: Target, place: str) -> Iterator[Record]:
-        if self._is_new(target.term.id, target.term.name):
-            named: dict[str, Value] = {"name": target.term.name} if target.term.name else {}
-            yield Entity(target.term.id, ("Disease",), self._document, named, self._document, place)
+    def _described(self, class_: str, term: Term, place: str) -> Iterator[Record]:
+        if self._is_new(term.id, term.name):
+            named: dict[str, Value] = {"name": term.name} if term.name else {}
+            yield Entity(term.id, (class_,), self._document, named, self._document, place)
 
     # ---- observations and reports ----------------------------------------------------------------------------------
 
@@ -212,9 +212,7 @@ class Writer:
                 yield self._rejected(found, *seen)
             elif seen.gene is not None:
                 place = f"{found.place}.{seen.path}"
-                if self._is_new(seen.gene.id, seen.gene.name):
-                    named: dict[str, Value] = {"name": seen.gene.name} if seen.gene.name else {}
-                    yield Entity(seen.gene.id, ("Gene",), self._document, named, self._document, place)
+                yield from self._described("Gene", seen.gene, place)
                 said = seen.qualifiers | at
                 yield Claim(
                     patient, "HAS_CANDIDATE_GENE", seen.gene.id, source, confidence, said, self._document, place

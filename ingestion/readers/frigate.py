@@ -17,9 +17,9 @@ from ingestion.readers.detection import (
     detection_records,
     found_documents,
     guarded,
+    read_messages,
 )
-from ingestion.readers.json_values import values
-from kg.model import Record, Rejected, Source, Value
+from kg.model import Record, Source, Value
 
 
 class FrigateReader:
@@ -40,12 +40,7 @@ class FrigateReader:
 
     def read(self, document: Document) -> Iterator[Record]:
         """Each message's track and detection."""
-        said = Said()
-        for item in values(document):
-            if isinstance(item, Rejected):
-                yield item
-            else:
-                yield from records_of(item.value, document.id, item.place, said)
+        return read_messages(document, records_of)
 
 
 def records_of(message: object, document: str, place: str, said: Said | None = None) -> Iterator[Record]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from pathlib import Path
 from urllib.parse import quote
 
 from ingestion.readers.base import Document, find_documents
+from ingestion.readers.graph_names import shipped_ontology
 from ingestion.readers.lines import lines
 from ingestion.readers.llm_answer import AnswerReader
 from ingestion.readers.llm_envelopes import Answer, answers
@@ -22,11 +22,6 @@ MAX_ANSWER = 8 << 20
 _LINES = (".jsonl", ".ndjson")
 _REMEMBERED = 100_000
 """Descriptions of one document that are not repeated."""
-
-
-@lru_cache(maxsize=1)
-def _shipped() -> Ontology:
-    return Ontology.load()
 
 
 class LlmTripleReader:
@@ -62,7 +57,7 @@ class LlmTripleReader:
 
     def read(self, document: Document) -> Iterator[Record]:
         """Claims, and the entities that they mention; `Rejected` for each item that can't be one."""
-        placing = Placing(self._ontology or _shipped())
+        placing = Placing(self._ontology or shipped_ontology())
         reader = AnswerReader(placing.is_relation)
         sources: set[str] = set()
         described: set[tuple[object, ...]] = set()

@@ -372,6 +372,7 @@ class TestLookingUp:
         done = await store.trust(MODEL.id, quarantined=True)
         assert done.facts == len(counted) > 0
         assert (await store.source(MODEL.id))["quarantined"]
+        assert [source["id"] for source in await store.sources(quarantined=True)] == [MODEL.id]
         for row, was in zip(await read(), counted, strict=True):
             assert row["belief"] < was["belief"]
             assert row["belief"] == 0 or row["sources"] > 1
