@@ -264,7 +264,7 @@ def main() -> None:
         counts = (found.batches, found.kills, found.database_kills, found.starts)
         times = (f"{found.seconds_undisturbed:.1f}", f"{found.seconds_killed:.1f}")
         table.add_row(found.store, *map(str, counts), *times, found.digests[0], "yes" if found.same else "NO")
-    Console().print(table)
+    Console(width=140).print(table)
     if options.json:
         rows = [asdict(found) | {"same": found.same} for found in outcomes]
         options.json.write_bytes(orjson.dumps({"seed": options.seed, "rows": rows}, option=orjson.OPT_INDENT_2))

@@ -235,7 +235,7 @@ def main() -> None:
             table.add_row(family.name, name, *counts, *seconds, f"{rate:,.0f}", f"{found.ratio:.2f}")
             rows.append(asdict(found) | {"ratio": found.ratio})
             print(f"{family.name} on {name}: {rate:,.0f} rows/s, ratio {found.ratio:.2f}", flush=True)
-    Console().print(table)
+    Console(width=140).print(table)
     if options.json:
         options.json.write_bytes(orjson.dumps({"rows": rows}, option=orjson.OPT_INDENT_2))
 

@@ -136,7 +136,7 @@ def main() -> None:
     table = Table("store", "facts", "records/s", "peak MiB")
     for point in points:
         table.add_row(point.store, f"{point.facts:,}", f"{point.per_second:,.0f}", f"{point.peak_mib:,.0f}")
-    Console().print(table)
+    Console(width=140).print(table)
     if options.json:
         options.json.write_bytes(orjson.dumps({"rows": [asdict(p) for p in points]}, option=orjson.OPT_INDENT_2))
 

@@ -192,7 +192,7 @@ def main() -> None:
     for row in rows:
         values = (f"{row[name]:.1f}" for name in ("ms_p50", "ms_p99", "ms_max", "per_second"))
         table.add_row(str(row["clients"]), str(row["requests"]), *values)
-    Console().print(table)
+    Console(width=140).print(table)
     if options.json:
         made = {"published": options.cases.exists(), "whole": options.whole, "rows": rows}
         options.json.write_bytes(orjson.dumps(made, option=orjson.OPT_INDENT_2))

@@ -160,7 +160,7 @@ def main() -> None:
         pipeline = (f"{f.seconds_pipeline:.1f}", f"{f.facts / f.seconds_pipeline:,.0f}")
         rest = (f"{f.claims / f.seconds_pipeline:,.0f}", f"{f.ratio:.2f}", f"{f.seconds_digest:.1f}")
         table.add_row(f.store, f"{f.facts:,}", *ceiling, *pipeline, *rest)
-    Console().print(table)
+    Console(width=140).print(table)
     if options.json:
         rows = [asdict(f) | {"ratio": f.ratio} for f in figures]
         options.json.write_bytes(orjson.dumps({"rows": rows}, option=orjson.OPT_INDENT_2))

@@ -148,7 +148,7 @@ def main() -> None:
     for f in figures:
         times = (f"{f.built:.2f}", f"{f.cached_start:.3f}", f"{f.refresh:.3f}")
         table.add_row(f.store, f"{f.facts:,}", *times, f"{f.megabytes:.0f}")
-    Console().print(table)
+    Console(width=140).print(table)
     if options.json:
         options.json.write_bytes(orjson.dumps({"rows": [asdict(f) for f in figures]}, option=orjson.OPT_INDENT_2))
 

@@ -172,7 +172,7 @@ def main() -> None:
         row.relative = row.seconds / figures[0].seconds
         values = (f"{row.records:,}", f"{row.seconds:.1f}", f"{row.rate:,.0f}", f"{row.pairs:,}")
         table.add_row(row.writer, *values, f"{row.seconds_first:.1f} s", f"{row.relative:.1f} ×")
-    Console().print(table)
+    Console(width=140).print(table)
     if options.json:
         rows = [asdict(row) | {"rate": row.rate} for row in figures]
         options.json.write_bytes(orjson.dumps({"rows": rows}, option=orjson.OPT_INDENT_2))

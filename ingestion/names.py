@@ -120,6 +120,7 @@ class NameIndex:
         self._blocks: dict[str, list[str]] = {}
         """word, or Chinese character → keys of names that have it"""
         self._unblocked: list[str] = []
+        self._rarities: dict[str, float] = {}
         self._by_initial: dict[str, list[str]] = {}
         self._found: dict[tuple[str, frozenset[str]], Match | None] = {}
 
@@ -226,9 +227,10 @@ class NameIndex:
             if score >= self._same:
                 return _choose(members, "spelling", round(score, 4))
         spelt = OSA.normalized_similarity(" ".join(asked), " ".join(corrected))
+        parts = _parts(corrected)
         best: dict[str, tuple[float, int, str]] = {}
         for keyed in self._block([*corrected, *(other for others in near.values() for other, _ in others)]):
-            score = round(spelt * self._likeness(_parts(corrected), _parts(keyed.split())), 4)
+            score = round(spelt * self._likeness(parts, _parts(keyed.split())), 4)
             if score < self._maybe:
                 continue
             for name in self._members(self._keyed[keyed], wanted):
@@ -247,7 +249,14 @@ class NameIndex:
         everything = sum(map(self._rarity, (*asked, *named)))
         left = list(named)
         common = 0.0
-        for word in sorted(asked, key=lambda w: w not in named):
+        others = []
+        for word in asked:
+            if word in left:
+                left.remove(word)
+                common += 2 * self._rarity(word)
+            else:
+                others.append(word)
+        for word in others:
             alike, other = max(((fuzz.ratio(word, o) / 100, o) for o in left), default=(0.0, ""))
             if alike >= _ALIKE:
                 left.remove(other)
@@ -255,9 +264,14 @@ class NameIndex:
         return common / everything
 
     def _rarity(self, word: str) -> float:
-        return math.log1p(len(self._keyed) / len(self._blocks.get(word, (word,))))
+        rarity = self._rarities.get(word)
+        if rarity is None:
+            rarity = self._rarities[word] = math.log1p(len(self._keyed) / len(self._blocks.get(word, (word,))))
+        return rarity
 
     def _fill_blocks(self) -> None:
+        if self._unblocked:
+            self._rarities.clear()
         for sorted_ in self._unblocked:
             for part in set(_parts(sorted_.split())):
                 if part not in self._blocks:
@@ -284,7 +298,8 @@ class NameIndex:
             rarity = self._rarity(part)
             for keyed in self._blocks[part] if len(common) < _MAX_BLOCK else common.keys() & self._blocks[part]:
                 common[keyed] = common.get(keyed, 0.0) + rarity
-        return heapq.nsmallest(_MAX_SCORED, common, key=lambda keyed: (-common[keyed], len(keyed), keyed))
+        ranked = heapq.nsmallest(_MAX_SCORED, ((-rarity, len(keyed), keyed) for keyed, rarity in common.items()))
+        return [keyed for _, _, keyed in ranked]
 
 
 def _corrected(word: str, near: list[tuple[str, float]]) -> str:
@@ -300,7 +315,7 @@ def _opposed(one: str, other: str) -> bool:
 
 def _parts(asked: Iterable[str]) -> list[str]:
     """Words, those in Chinese as their characters."""
-    return [part for word in asked for part in (word if _CJK.search(word) else (word,))]
+    return [part for word in asked for part in ((word,) if word.isascii() or not _CJK.search(word) else word)]
 
 
 def _doubted(match: Match | None) -> Match | None:

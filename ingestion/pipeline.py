@@ -23,6 +23,7 @@ import structlog
 from ingestion.dead_letters import DeadLetterFile
 from ingestion.readers.base import Document, Reader
 from ingestion.resolve import VocabularyResolver
+from ingestion.throughput import in_bulk
 from ingestion.worker import Chunk, Task, Worker, unread
 from kg.errors import ConflictError, InputError, StoreUnavailableError
 from kg.store import GraphStore, LedgerEntry, PreparedBatch
@@ -146,15 +147,16 @@ async def ingest(
     write = _rehearse(store, report) if dry_run else _write(store, report, patience_s)
     worker = Worker(reader, resolver, tasks, batch_size, report.run)
     try:
-        async for chunk, batch in worker.chunks():
-            letters.append(chunk.rejected)
-            await write(chunk, batch)
-            _count(report, chunk)
-            if progress is not None:
-                progress(Progress(chunk.document, report.records, chunk.bytes_read, total))
-            if cancel is not None and cancel.is_set():
-                report.cancelled = True
-                break
+        with in_bulk():
+            async for chunk, batch in worker.chunks():
+                letters.append(chunk.rejected)
+                await write(chunk, batch)
+                _count(report, chunk)
+                if progress is not None:
+                    progress(Progress(chunk.document, report.records, chunk.bytes_read, total))
+                if cancel is not None and cancel.is_set():
+                    report.cancelled = True
+                    break
     except StoreUnavailableError as error:
         raise StoreUnavailableError(
             f"{error}; {report.records:,} records of this run are committed, the same command goes on from there"

@@ -31,6 +31,7 @@ from ingestion.readers.base import READERS, get_reader
 from ingestion.readers.detection import Said
 from ingestion.stream_brokers import ID_BYTES, Feed, Received
 from ingestion.stream_messages import message_function, version_of
+from ingestion.throughput import in_bulk
 from kg.errors import ConflictError, InputError, StoreUnavailableError
 from kg.model import Record, Rejected
 from kg.store import Batch, GraphStore, LedgerEntry, PreparedBatch
@@ -44,6 +45,8 @@ BATCH = 1000
 LINGER_S = 0.1
 """How long a batch waits for more."""
 
+_REMEMBERED = 100_000
+"""Entities that are known to be in the graph, at most: a stream has no end, and most of what it tells of is new."""
 _MAX_BODY = 64_000
 """Characters that are kept of a refused message."""
 _PAUSE_S = (1.0, 2.0, 5.0, 10.0)
@@ -141,7 +144,13 @@ class Consumer:
             InputError: the broker can't be reached; the dead letters can't be written.
         """
         self._stop = stop
+        self._store.remember(_REMEMBERED)
         self._letters.load()
+        with in_bulk():
+            await self._consume()
+        return self.report
+
+    async def _consume(self) -> None:
         await self._patiently(self._load)
         await self._feed.start(self._take)
         reporter = asyncio.create_task(self._tell())
@@ -162,7 +171,6 @@ class Consumer:
             with contextlib.suppress(asyncio.CancelledError):
                 await reporter
             await self._feed.stop()
-        return self.report
 
     # ---- messages -------------------------------------------------------------------------------------------------
 

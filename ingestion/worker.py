@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
@@ -19,14 +17,9 @@ from kg.model import Claim, Entity, Record, Source
 from kg.store import Batch, LedgerEntry, PreparedBatch
 
 _QUEUED_BATCHES = 2
-_COLLECT_EVERY = 200_000
-"""Objects made between two garbage collections: batches are many small objects without cycles, and Python's own 700
-make the collector take a third of the time."""
 MAX_TEXT = 2_500_000
 """Characters of entities' texts in one transaction. The embedded server drops a message of more than 16 MB, and a text
 is in it twice, each character in up to three bytes."""
-_SWITCH_S = 0.0005
-"""How long the thread that reads may keep the interpreter when the one that writes has got the database's answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +103,6 @@ class Worker:
         self._tasks = tasks
         self._batch_size = batch_size
         self._run_id = run
-        self._switch_before = sys.getswitchinterval()
-        self._collect_before = gc.get_threshold()
         self._stopped = threading.Event()
         self._queue: asyncio.Queue[Prepared | Exception | None] = asyncio.Queue(_QUEUED_BATCHES)
         self._loop = asyncio.get_running_loop()
@@ -123,8 +114,6 @@ class Worker:
         Raises:
             Exception: whatever ended the thread.
         """
-        sys.setswitchinterval(_SWITCH_S)
-        gc.set_threshold(_COLLECT_EVERY)
         self._thread.start()
         while (item := await self._queue.get()) is not None:
             if isinstance(item, Exception):
@@ -133,8 +122,6 @@ class Worker:
 
     async def stop(self) -> None:
         """Ends the thread, if it runs, and waits for it."""
-        sys.setswitchinterval(self._switch_before)
-        gc.set_threshold(*self._collect_before)
         self._stopped.set()
         while self._thread.is_alive():
             while not self._queue.empty():

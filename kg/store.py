@@ -113,6 +113,10 @@ class GraphStore:
 
     # ---- writing ------------------------------------------------------------------------------------------------
 
+    def remember(self, most: int) -> None:
+        """Bounds what writers remember of the graph, by the number of entities; else it asks more, and takes longer."""
+        self._known.most = most
+
     async def write(self, batch: Batch | PreparedBatch) -> WriteReport:
         """Writes a batch and its ledger entries in one transaction; the same batch again changes nothing.
 

@@ -30,8 +30,7 @@ Fact = tuple[str, str, str]
 _CHUNK = 10_000
 _MESSAGE = 12_000_000
 """Bytes of rows in one message, as JSON: ArcadeDB takes 16 MiB, and answers nothing to more."""
-_MOST_KNOWN_ENTITIES = 2_000_000
-_MOST_KNOWN_FACTS = 1_000_000
+_MOST_KNOWN = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +52,11 @@ class Known:
         facts: hashes of facts; one that is not among them, of such an entity, is new.
         reliabilities: of sources, by id.
         merges: entities that went → those that they went into; None: to be asked. See `kg.same`.
+        most: entities, and half as many facts, after which they are forgotten.
     """
 
     def __init__(self) -> None:
+        self.most = _MOST_KNOWN
         self.version = 0
         self.complete = False
         self.entities: set[str] = set()
@@ -136,10 +137,10 @@ class Writer:
         """Takes over what the transaction learned; to be called once it is committed."""
         known = self._known
         known.version = self._version
-        if len(known.entities) > _MOST_KNOWN_ENTITIES:
+        if len(known.entities) > known.most:
             known.entities.clear()
             known.complete = False
-        if len(known.facts) > _MOST_KNOWN_FACTS:
+        if len(known.facts) > known.most // 2:
             known.forget_facts()
         known.entities |= self._seen
         known.entities -= self._gone
