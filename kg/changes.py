@@ -13,10 +13,12 @@ class Change(Protocol):
 
     Attributes:
         ids: of those sources or documents.
+        document: where only one document is concerned, its id; else empty.
         reweighs: beliefs are made anew even where the claims stay as they are.
     """
 
     ids: frozenset[str]
+    document: str
     reweighs: bool
 
     def claims(self, fact: tuple[str, str, str], claims: FactClaims) -> FactClaims:
@@ -33,6 +35,7 @@ class Reweigh:
     """The reliability of these sources has changed."""
 
     reweighs = True
+    document = ""
 
     def __init__(self, sources: set[str]) -> None:
         self.ids = frozenset(sources)
@@ -51,12 +54,18 @@ class Reweigh:
 
 
 class Without:
-    """A source, or a document, is taken out."""
+    """A source, or a document, is taken out.
+
+    Args:
+        id_: of the source or document.
+        document: it is no source.
+    """
 
     reweighs = False
 
-    def __init__(self, id_: str) -> None:
+    def __init__(self, id_: str, *, document: bool) -> None:
         self.ids = frozenset((id_,))
+        self.document = id_ if document else ""
         self._id = id_
 
     def claims(self, fact: tuple[str, str, str], claims: FactClaims) -> FactClaims:  # noqa: ARG002 (the interface)
@@ -85,7 +94,7 @@ class Unsaid:
 
     def __init__(self, document: str) -> None:
         self.ids = frozenset((document,))
-        self._document = document
+        self.document = document
         self._facts: dict[tuple[str, str, str], FactClaims] = {}
         self._entities: dict[str, Descriptions] = {}
         self._sources: dict[str, SourceDescriptions] = {}
@@ -100,17 +109,22 @@ class Unsaid:
         elif isinstance(record, Source):
             self._sources.setdefault(record.id, SourceDescriptions(set())).add(record)
 
+    @property
+    def extent(self) -> set[str]:
+        """The entities that it speaks of now; see `kg.extents`."""
+        return self._entities.keys() | {subject for subject, _, _ in self._facts}
+
     def claims(self, fact: tuple[str, str, str], claims: FactClaims) -> FactClaims:
         """Those of other documents, and what this one says now."""
-        rest = {identity: said for identity, said in claims.claims.items() if identity[1] != self._document}
+        rest = {identity: said for identity, said in claims.claims.items() if identity[1] != self.document}
         return FactClaims({**rest, **(now.claims if (now := self._facts.get(fact)) else {})})
 
     def descriptions(self, entity: str, descriptions: Descriptions) -> Descriptions:
         """Those in other documents, and what this one says now."""
-        rest = {identity: place for identity, place in descriptions.entries.items() if identity[1] != self._document}
+        rest = {identity: place for identity, place in descriptions.entries.items() if identity[1] != self.document}
         return Descriptions({**rest, **(now.entries if (now := self._entities.get(entity)) else {})})
 
     def of_source(self, source: str, descriptions: SourceDescriptions) -> SourceDescriptions:
         """Those by other documents, and what this one says now."""
-        rest = {entry for entry in descriptions.entries if entry[0] != self._document}
+        rest = {entry for entry in descriptions.entries if entry[0] != self.document}
         return SourceDescriptions(rest | (now.entries if (now := self._sources.get(source)) else set()))

@@ -7,7 +7,7 @@ from typing import Protocol
 from kg.ontology import Ontology
 
 _UNIQUE = (("Entity", "id"), ("Source", "id"), ("GraphState", "id"), ("LedgerEntry", "document"), ("Merge", "id"))
-_INDEXED = (("Entity", "version"), ("Removal", "version"))
+_INDEXED = (("Entity", "version"), ("Removal", "version"), ("Extent", "document"))
 
 
 class Dialect(Protocol):

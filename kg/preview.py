@@ -7,10 +7,11 @@ from typing import Any
 
 from kg.batch import PreparedBatch
 from kg.changes import Change
+from kg.extents import Stated, extent
 from kg.merge import Descriptions, FactClaims
 from kg.ontology import Ontology
 from kg.same import READ_MERGES, AsStated, Roots
-from kg.write import ENTITIES_OF_SOURCES, FACTS_OF_SOURCES, READ_ENTITIES, chunks
+from kg.write import READ_ENTITIES, chunks, parts
 
 Rows = list[dict[str, Any]]
 
@@ -77,16 +78,22 @@ class Preview:
             self._merged = Roots({row["id"]: row["into"] for row in await self._rows(READ_MERGES, {})})
         return self._merged
 
+    async def _run(self, query: str, **parameters: Any) -> Rows:  # noqa: ANN401 (Cypher parameters are of any type)
+        """As the writer runs statements."""
+        return [row for part in parts(parameters) for row in await self._rows(query, part)]
+
     async def finish(self, change: Change) -> None:
         """Looks at what a changed document would take back, or say otherwise, of what it said before."""
-        change = AsStated(change, await self._roots())
-        parameters = {"ids": sorted(change.ids)}
-        for relation in sorted(self._ontology.relations):
-            for row in await self._rows(FACTS_OF_SOURCES.format(type=relation), parameters):
+        roots = await self._roots()
+        change = AsStated(change, roots)
+        ids = await extent(self._run, change.document) if change.document else None
+        stated = Stated(self._run, change.ids, ids if ids is None else roots.all(ids))
+        for relation in await stated.relations(list(self._ontology.relations)):
+            for row in await stated.facts(relation):
                 claims = FactClaims.from_properties(row)
                 rest = change.claims((row["subject"], relation, row["object"]), claims)
                 self.retracted += any(rest.claims.get(identity) != said for identity, said in claims.claims.items())
-        for row in await self._rows(ENTITIES_OF_SOURCES, parameters):
+        for row in await stated.entities():
             said = Descriptions.from_properties(row)
             kept = change.descriptions(row["id"], said)
             self.retracted += any(kept.entries.get(identity) != place for identity, place in said.entries.items())

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from kg.batch import LedgerEntry
 from kg.changes import Change, Unsaid, Without
 from kg.errors import ConflictError, InputError, NotFoundError
+from kg.extents import CREATE_EXTENTS, DELETE_EXTENTS, rows_of
 from kg.merge import SourceDescriptions
 from kg.write import READ_SOURCES, Writer
 
@@ -43,12 +44,13 @@ class Retractor(Writer):
         )
         if not known or (known[0]["described_in"] is None and not known[0]["document"]):
             raise NotFoundError(f"no source or document {source!r}")
-        change = Without(source)
+        change = Without(source, document=known[0]["described_in"] is None)
         orphans = await self._orphans(change) | {source}
         facts, documents = await self._rewrite_facts(change)
         entities, described_in = await self._rewrite_entities(change)
         await self._delete_sources(orphans)
         await self._run("MATCH (l:LedgerEntry {document: $id}) DELETE l", id=source)
+        await self._run(DELETE_EXTENTS, document=source)
         await self._run(
             "UNWIND $ids AS id MATCH (l:LedgerEntry {document: id}) SET l.records = 0, l.complete = false",
             ids=sorted({*documents, *described_in, *(known[0]["described_in"] or ())} - {source}),
@@ -74,6 +76,8 @@ class Retractor(Writer):
         facts, _ = await self._rewrite_facts(unsaid)
         entities, _ = await self._rewrite_entities(unsaid)
         await self._delete_sources(orphans)
+        await self._run(DELETE_EXTENTS, document=entry.document)
+        await self._run(CREATE_EXTENTS, rows=rows_of({entry.document: unsaid.extent}))
         await self._write_ledger([entry])
         await self._forget_removals()
         return Retraction(self._version, entities, facts)

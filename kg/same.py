@@ -69,6 +69,10 @@ class Roots:
             id_ = self.merges[id_]
         return id_
 
+    def all(self, ids: set[str]) -> set[str]:
+        """Wherever something that is said of these entities may be filed."""
+        return ids | {self[id_] for id_ in self.merges.keys() & ids}
+
     def filed(self, fact: Fact, claims: FactClaims) -> dict[Fact, FactClaims]:
         """Claims filed under one fact, by the facts under which they have to be."""
         found: dict[Fact, FactClaims] = defaultdict(FactClaims.empty)
@@ -125,6 +129,7 @@ class AsStated:
 
     def __init__(self, change: Change, roots: Roots) -> None:
         self.ids = change.ids
+        self.document = change.document
         self._change = change
         self._roots = roots
         self._none = Roots({})
@@ -177,6 +182,9 @@ class Merger(Retractor):
 
     async def _rewrite_entities(self, change: Change) -> tuple[int, set[str]]:
         return await super()._rewrite_entities(self._as_stated(change))
+
+    def _filed(self, ids: set[str]) -> set[str]:
+        return self._roots.all(ids)
 
     def _as_stated(self, change: Change) -> Change:
         return change if change.reweighs or not self._roots.merges else AsStated(change, self._roots)

@@ -17,6 +17,7 @@ from neo4j import AsyncTransaction
 from kg.batch import Batch, LedgerEntry, PreparedBatch, PreparedEntity, PreparedFact
 from kg.changes import Change, Reweigh
 from kg.errors import ConflictError, InputError, OntologyError
+from kg.extents import CREATE_EXTENTS, Stated, extent, extents
 from kg.groups import Touched, read_group, set_belief, settle
 from kg.merge import Descriptions, FactClaims, SourceDescriptions, belief_of
 from kg.model import Source
@@ -118,6 +119,7 @@ class Writer:
         for relation, facts in prepared.facts.items():
             changed += await self._write_facts(relation, facts)
         await self._touch(self._changed_subjects)
+        await self._run(CREATE_EXTENTS, rows=extents(prepared.batch.entities, prepared.batch.claims))
         await self._write_ledger(prepared.batch.ledger)
         return WriteReport(self._version, entities, changed)
 
@@ -159,7 +161,8 @@ class Writer:
 
     async def _begin(self) -> None:
         rows = await self._rows(
-            "MERGE (g:GraphState {id: 'graph'}) SET g.version = coalesce(g.version, 0) + 1 RETURN g.version AS version"
+            "MERGE (g:GraphState {id: 'graph'}) SET g.extents = coalesce(g.extents, coalesce(g.version, 0) = 0), "
+            "g.version = coalesce(g.version, 0) + 1 RETURN g.version AS version"
         )
         self._version = int(rows[0]["version"])
         self._known.valid_at(self._version - 1)
@@ -369,8 +372,9 @@ class Writer:
         """
         total = 0
         documents: set[str] = set()
-        for relation in sorted(self._ontology.relations):
-            rows = await self._rows(FACTS_OF_SOURCES.format(type=relation), ids=sorted(change.ids))
+        stated = await self._stated(change)
+        for relation in await stated.relations(list(self._ontology.relations)):
+            rows = await stated.facts(relation)
             kept: Rows = []
             gone: list[tuple[str, str]] = []
             facts = [((row["subject"], row["object"]), FactClaims.from_properties(row)) for row in rows]
@@ -386,6 +390,14 @@ class Writer:
             total += len(kept) + len(gone)
         return total, documents
 
+    async def _stated(self, change: Change) -> Stated:
+        ids = await extent(self._rows, change.document) if change.document else None
+        return Stated(self._rows, change.ids, ids if ids is None else self._filed(ids))
+
+    def _filed(self, ids: set[str]) -> set[str]:
+        """Where what is said of these entities may be filed; see `kg.same`."""
+        return ids
+
     async def _replace_facts(self, relation: str, kept: Rows, gone: list[tuple[str, str]]) -> None:
         """Sets the facts that are kept, and deletes those that go with the entities that are bare then."""
         await self._run(_SET_FACTS.format(type=relation), rows=kept)
@@ -400,7 +412,7 @@ class Writer:
 
     async def _rewrite_entities(self, change: Change) -> tuple[int, set[str]]:
         """The same for descriptions of entities."""
-        rows = await self._rows(ENTITIES_OF_SOURCES, ids=sorted(change.ids))
+        rows = await (await self._stated(change)).entities()
         before = [(row, Descriptions.from_properties(row)) for row in rows]
         after = [(row, said, change.descriptions(row["id"], said)) for row, said in before]
         await self._load_reliabilities({i[0] for _, _, rest in after for i in rest.entries})
@@ -443,15 +455,16 @@ class Writer:
 
     async def _run(self, query: str, **parameters: Any) -> None:  # noqa: ANN401 (Cypher parameters are of any type)
         """Runs a statement; one that unwinds `rows` or `ids`, for so many at a time as fit into a message."""
-        for part in _parts(parameters):
+        for part in parts(parameters):
             await (await self._tx.run(query, part)).consume()
 
     async def _rows(self, query: str, **parameters: Any) -> Rows:  # noqa: ANN401
         """The same, and what it returns."""
-        return [row for part in _parts(parameters) for row in await (await self._tx.run(query, part)).data()]
+        return [row for part in parts(parameters) for row in await (await self._tx.run(query, part)).data()]
 
 
-def _parts(parameters: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def parts(parameters: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Parameters of a statement, with `rows` or `ids`, if it unwinds them, as `chunks`."""
     name = next((name for name in ("rows", "ids") if name in parameters), None)
     if name is None:
         yield parameters
@@ -505,15 +518,4 @@ UNWIND $rows AS r MATCH (s:Entity {{id: r.s}})-[f:{type}]->(o:Entity {{id: r.o}}
 """
 _DELETE_FACTS = """
 UNWIND $rows AS r MATCH (s:Entity {{id: r.s}})-[f:{type}]->(o:Entity {{id: r.o}}) DELETE f
-"""
-FACTS_OF_SOURCES = """
-MATCH (s:Entity)-[f:{type}]->(o:Entity)
-WHERE any(id IN $ids WHERE id IN f.sources OR id IN f.documents)
-RETURN s.id AS subject, o.id AS object, f.sources AS sources, f.documents AS documents,
-       f.qualifiers AS qualifiers, f.confidences AS confidences, f.places AS places
-"""
-ENTITIES_OF_SOURCES = """
-MATCH (n:Entity) WHERE any(id IN $ids WHERE id IN n.sources OR id IN n.documents)
-RETURN n.id AS id, labels(n) AS labels, n.sources AS sources, n.documents AS documents,
-       n.descriptions AS descriptions, n.places AS places
 """
