@@ -51,7 +51,7 @@ class Outcome:
         rate: messages a second, as published.
         lag_p50_s: median of the windows' medians.
         lag_p99_s: the worst window's.
-        settled_s: end of the first window from which on each has a p99 below a second; None: never.
+        settled_s: end of the first window from which on each has a median below a second; None: never.
         lags: (median, p99) of each window.
         drained_s: from the last message's publishing to its commit, of the undisturbed run.
         memory_mb: of the consumer after a third of the time, and at the end.
@@ -259,7 +259,7 @@ def run_killed(base: Database, messages: int, rate: float, kills: int, seed: int
 
 
 def _settled(lags: list[tuple[float, float]]) -> float | None:
-    high = [number for number, (_, p99) in enumerate(lags, 1) if p99 >= 1.0]
+    high = [number for number, (p50, _) in enumerate(lags, 1) if p50 >= 1.0]
     first = (high[-1] if high else 0) + 1
     return first * _WINDOW_S if first <= len(lags) else None
 
@@ -309,7 +309,7 @@ def main() -> None:
         "rate/s",
         "lag p50 s",
         "p99 s",
-        "below 1 s from",
+        "p50 below 1 s from",
         "drained s",
         "memory MB",
         "kills",

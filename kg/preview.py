@@ -9,9 +9,10 @@ from kg.batch import PreparedBatch
 from kg.changes import Change
 from kg.extents import Stated, extent
 from kg.merge import Descriptions, FactClaims
+from kg.messages import chunks, parts
 from kg.ontology import Ontology
 from kg.same import READ_MERGES, AsStated, Roots
-from kg.write import READ_ENTITIES, chunks, parts
+from kg.transaction import READ_ENTITIES
 
 Rows = list[dict[str, Any]]
 

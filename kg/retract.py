@@ -9,7 +9,8 @@ from kg.changes import Change, Unsaid, Without
 from kg.errors import ConflictError, InputError, NotFoundError
 from kg.extents import CREATE_EXTENTS, DELETE_EXTENTS, rows_of
 from kg.merge import SourceDescriptions
-from kg.write import READ_SOURCES, Writer
+from kg.transaction import READ_SOURCES
+from kg.write import Writer
 
 _REMEMBERED_REMOVALS = 1_000
 """Versions for which removals are kept; a snapshot that is older is built anew."""

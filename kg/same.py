@@ -23,7 +23,7 @@ from kg.merge import Descriptions, FactClaims, SourceDescriptions, canonical_jso
 from kg.model import Claim, Source
 from kg.ontology import Ontology
 from kg.retract import Retractor
-from kg.write import READ_ENTITIES, Fact
+from kg.transaction import READ_ENTITIES, Fact
 
 if TYPE_CHECKING:
     from kg.store import GraphStore

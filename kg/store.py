@@ -25,7 +25,8 @@ from kg.preview import Preview
 from kg.retract import Retraction
 from kg.same import Merge, Merger
 from kg.search import search
-from kg.write import Fact, Known, WriteReport
+from kg.transaction import Fact, Known
+from kg.write import WriteReport
 
 __all__ = ["Batch", "GraphStore", "LedgerEntry", "PreparedBatch", "Retraction", "WriteReport", "open_store"]
 
