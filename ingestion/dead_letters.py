@@ -26,6 +26,7 @@ class DeadLetter:
         number: of the record in the document, from 1; 0 if the file as a whole could not be read.
         place: line, member or field.
         record: its text, cut at MAX_RECORD characters.
+        topic: the own topic of the message that it was in, where it came by a stream.
     """
 
     document: str
@@ -35,6 +36,7 @@ class DeadLetter:
     place: str
     reason: str
     record: str
+    topic: str = ""
 
 
 def read_letters(path: Path) -> Iterator[DeadLetter]:

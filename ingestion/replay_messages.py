@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from urllib.parse import unquote
 
 from ingestion.dead_letters import DeadLetter
 from ingestion.push import Sorter, ledger_entry
@@ -31,13 +32,14 @@ async def replay_messages(
     if entry is None:
         return None
     name = entry.reader.partition("@")[0]
-    read = message_function(name, document.partition(":")[2])
+    read = message_function(name)
+    subscribed = unquote(document.partition(":")[2])
     sorter = Sorter(store, mentions=name in READERS and getattr(get_reader(name), "mentions", False))
     messages = []
     for letter in letters:
         records: list[Record] = []
         try:
-            records.extend(read(letter.record.encode(), document, Said()))
+            records.extend(read(letter.record.encode(), letter.topic or subscribed, document, Said()))
         except InputError as error:
             records.append(Rejected(error.reason, error.place, "", document))
         messages.append(records)

@@ -124,7 +124,7 @@ class Consumer:
         self.report = StreamReport()
         self._store = store
         self._feed = feed
-        self._read = message_function(reader, feed.topic)
+        self._read = message_function(reader)
         self._reader = version_of(reader)
         self._document = f"stream:{quote(feed.topic, safe=':/@+~#*>$')}"
         self._batch = batch
@@ -300,7 +300,7 @@ class Consumer:
     def _records_of(self, message: Received, said: Said) -> list[Record]:
         records: list[Record] = []
         try:
-            records.extend(self._read(message.body, self._document, said))
+            records.extend(self._read(message.body, message.topic, self._document, said))
         except InputError as error:
             records.append(Rejected(error.reason, error.place, "", self._document))
         except Exception as error:  # one message must not stop all that come after it
@@ -312,7 +312,8 @@ class Consumer:
         """The letter of a refused record, with the whole message."""
         text = message.body.decode("utf-8", "backslashreplace")[:_MAX_BODY]
         place, reason = refused.place, refused.reason
-        return DeadLetter(self._document, self._feed.url, message.id.hex(), number, place, reason, text)
+        content = message.id.hex()
+        return DeadLetter(self._document, self._feed.url, content, number, place, reason, text, message.topic)
 
     async def _patiently(self, work: Callable[[], Awaitable[T]]) -> T:
         """Does the work; where the database is away, after it has come back.

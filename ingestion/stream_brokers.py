@@ -30,12 +30,14 @@ class Received:
 
     Attributes:
         id: tells it from others: a hash of where the broker has it, as far as it says so, and of its body.
+        topic: its own, where the subscription has wildcards.
         sent: seconds since 1970, if the broker says so.
         raw: the client's own object.
     """
 
     id: bytes
     body: bytes
+    topic: str
     sent: float | None
     raw: Any
 
@@ -152,7 +154,8 @@ class NatsFeed(Feed):
         """See `Feed`."""
         told = message.raw_message.metadata
         sent = told.timestamp.timestamp()
-        return Received(_id(f"{told.sequence.stream}/{sent}", message.body), message.body, sent, message)
+        where = f"{told.sequence.stream}/{sent}"
+        return Received(_id(where, message.body), message.body, message.raw_message.subject, sent, message)
 
 
 class KafkaFeed(Feed):
@@ -180,7 +183,7 @@ class KafkaFeed(Feed):
         """See `Feed`."""
         record = message.raw_message
         where = f"{record.partition}/{record.offset}/{record.timestamp}"
-        return Received(_id(where, message.body), message.body, record.timestamp / 1000, message)
+        return Received(_id(where, message.body), message.body, record.topic, record.timestamp / 1000, message)
 
     async def acknowledge(self, messages: Sequence[Received]) -> None:
         """Commits the offsets behind these messages, and no further: the client has more of them already."""
@@ -208,9 +211,11 @@ class RabbitFeed(Feed):
         self.subscribers = [self.broker.subscriber(RabbitQueue(self.topic, durable=True))]
 
     def received(self, message: Any) -> Received:  # noqa: ANN401
-        """See `Feed`."""
-        at = message.raw_message.timestamp
-        return Received(_id("", message.body), message.body, at.timestamp() if at else None, message)
+        """A message's own topic is its routing key: a queue may be bound to many."""
+        raw = message.raw_message
+        topic = raw.routing_key or self.topic
+        sent = raw.timestamp.timestamp() if raw.timestamp else None
+        return Received(_id(topic, message.body), message.body, topic, sent, message)
 
 
 class RedisFeed(Feed):
@@ -237,7 +242,7 @@ class RedisFeed(Feed):
             body = next(iter(fields.values()))
         else:
             body = orjson.dumps({k.decode(): v.decode("utf-8", "replace") for k, v in fields.items()})
-        return Received(_id(id_, body), body, int(id_.partition("-")[0]) / 1000, message)
+        return Received(_id(id_, body), body, self.topic, int(id_.partition("-")[0]) / 1000, message)
 
 
 class MqttFeed(Feed):
@@ -259,7 +264,8 @@ class MqttFeed(Feed):
 
     def received(self, message: Any) -> Received:  # noqa: ANN401
         """See `Feed`."""
-        return Received(_id("", message.body), message.body, None, message)
+        topic = message.raw_message.topic
+        return Received(_id(topic, message.body), message.body, topic, None, message)
 
 
 FEEDS: dict[str, type[Feed]] = {

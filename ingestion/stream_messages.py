@@ -3,49 +3,60 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from hashlib import blake2b
 from pathlib import Path
 from typing import IO
 
 from ingestion.claims import claims_of, parse
 from ingestion.readers import deepstream, frigate, onvif
-from ingestion.readers.base import Document, get_reader
-from ingestion.readers.detection import Said
+from ingestion.readers.base import Document, Reader, get_reader
+from ingestion.readers.detection import Said, key_of, stem_of
 from kg.errors import InputError
-from kg.model import Record, Rejected
+from kg.model import Record, Rejected, Source
 
-ReadMessage = Callable[[bytes, str, Said], Iterator[Record]]
-"""(body, document, what the batch has said already) → records. Places are within the message, so that a message that
-is published again says nothing new."""
+ReadMessage = Callable[[bytes, str, str, Said], Iterator[Record]]
+"""(body, the message's own topic, document, what the batch has said already) → records. Places are within the message,
+so that a message that is published again says nothing new."""
+
+_NOWHERE = Path(os.devnull)
+"""Folder of messages: nothing lies beside them."""
+_BY_NAME = frozenset({"series"})
+"""Readers whose ids are of sensors and times, never of places, and which may learn the sensor from the file's name."""
 
 
-def message_function(reader: str, topic: str) -> ReadMessage:
+def message_function(reader: str) -> ReadMessage:
     """How messages of a format are read.
 
     Args:
         reader: `claims`, or a reader's name.
-        topic: whose last part names the camera of ONVIF's messages, which do not.
 
     Raises:
         InputError: there is no such reader.
     """
     if reader == "claims":
-        return lambda body, document, _: claims_of(parse(body), document)
+        return lambda body, _topic, document, _said: claims_of(parse(body), document)
     if reader == "frigate":
-        return lambda body, document, said: frigate.records_of(parse(body), document, "", said)
+        return lambda body, _topic, document, said: frigate.records_of(parse(body), document, "", said)
     if reader == "deepstream":
-        return lambda body, document, said: deepstream.records_of(parse(body), document, "", said)
+        return lambda body, _topic, document, said: deepstream.records_of(parse(body), document, "", said)
     if reader == "onvif":
-        camera = re.split(r"[./]", topic.rstrip(".>#*+/"))[-1] or topic
-        return lambda body, document, said: _frames(body, document, camera, said)
+        return lambda body, topic, document, said: _frames(body, document, _camera(topic), said)
     found = get_reader(reader)
-    return lambda body, document, _: found.read(_Message(document, body))
+    return lambda body, _topic, document, _said: _as_file(found, body, document)
 
 
 def version_of(reader: str) -> str:
     """Name and version, as the ledger has them."""
     return f"{reader}@{'1' if reader == 'claims' else get_reader(reader).version}"
+
+
+def _camera(topic: str) -> str:
+    """The last part of a topic, which names the camera of ONVIF's messages, which do not."""
+    return re.split(r"[./]", topic.rstrip(".>#*+/"))[-1] or topic
 
 
 def _frames(body: bytes, document: str, camera: str, said: Said) -> Iterator[Record]:
@@ -59,11 +70,40 @@ def _frames(body: bytes, document: str, camera: str, said: Said) -> Iterator[Rec
         yield from onvif.records_of(frame, document, f"Frame[{index}]", camera, said)
 
 
-class _Message(Document):
-    """A message that a reader takes for a file."""
+def _as_file(reader: Reader, body: bytes, stream: str) -> Iterator[Record]:
+    """The records of a message that a reader takes for a file in a folder of the stream's name.
 
-    def __init__(self, id_: str, body: bytes) -> None:
-        super().__init__(id_, Path())
+    Ids that a reader makes of a document and of a place there are thus the message's own, and the same when it is sent
+    again. What it says is said by the stream: the message is neither a document nor a source in the graph.
+    """
+    message = _Message(stream, body, reader.extensions[0], whole=reader.name in _BY_NAME)
+    own = (message.id, stem_of(message.id)) if message.id != stream else ()
+    for record in reader.read(message):
+        changes = {"document": stream} if record.document == message.id else {}
+        if isinstance(record, Source):
+            yield replace(record, **changes, **({"id": stream} if record.id in own else {}))
+        elif isinstance(record, Rejected):
+            yield replace(record, **changes)
+        elif record.source in own:
+            yield replace(record, **changes, source=stream)
+        else:
+            yield replace(record, **changes)
+
+
+class _Message(Document):
+    """A message that a reader takes for a file: its name is the stream's, its id has a hash of its content.
+
+    Args:
+        stream: id of the stream's document.
+        body: the message.
+        extension: of the reader's files.
+        whole: the id is the stream's.
+    """
+
+    def __init__(self, stream: str, body: bytes, extension: str, *, whole: bool) -> None:
+        name = key_of(stream).rsplit("/", 1)[-1]
+        own = f"{stream}/{blake2b(body, digest_size=12).hexdigest()}{extension}"
+        super().__init__(stream if whole else own, _NOWHERE / f"{name}{extension}")
         self._body = body
 
     def open(self) -> IO[bytes]:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -295,12 +296,30 @@ def _message(body: bytes, **raw: Any) -> Any:
 
 def test_ids_tell_messages_apart_by_place_and_content() -> None:
     kafka = open_feed("kafka://host:9092", "topic").received
-    base = {"partition": 0, "offset": 7, "timestamp": 1_700_000_000_500}
+    base = {"partition": 0, "offset": 7, "timestamp": 1_700_000_000_500, "topic": "topic"}
     first = kafka(_message(b"a", **base))
     assert first.sent == 1_700_000_000.5
     assert first.id == kafka(_message(b"a", **base)).id
-    others = [kafka(_message(b"a", **(base | {name: 1}))).id for name in base] + [kafka(_message(b"b", **base)).id]
+    others = [kafka(_message(b"a", **(base | {name: 1}))).id for name in list(base)[:3]] + [
+        kafka(_message(b"b", **base)).id
+    ]
     assert len({first.id, *others}) == 5
+
+
+def test_each_broker_tells_a_messages_own_topic() -> None:
+    mqtt = open_feed("mqtt://host:1883", "cameras/#").received
+    gate, door = (mqtt(_message(b"same", topic=f"cameras/{name}")) for name in ("gate", "door"))
+    assert (gate.topic, door.topic) == ("cameras/gate", "cameras/door")
+    assert gate.id != door.id
+
+    sequence = type("Sequence", (), {"stream": "S"})
+    metadata = type("Metadata", (), {"timestamp": datetime.fromtimestamp(1, UTC), "sequence": sequence})
+    nats = open_feed("nats://host:4222", "cameras.>").received
+    assert nats(_message(b"", metadata=metadata, subject="cameras.gate")).topic == "cameras.gate"
+
+    rabbit = open_feed("amqp://host:5672/", "queue").received
+    assert rabbit(_message(b"", timestamp=None, routing_key="cameras.gate")).topic == "cameras.gate"
+    assert rabbit(_message(b"", timestamp=None, routing_key="")).topic == "queue"
 
 
 def test_redis_entries_are_bodies() -> None:
