@@ -16,7 +16,7 @@ from ingestion.readers import deepstream, frigate, onvif
 from ingestion.readers.base import Document, Reader, get_reader
 from ingestion.readers.detection import Said, key_of, stem_of
 from kg.errors import InputError
-from kg.model import Record, Rejected, Source
+from kg.model import Entity, Record, Rejected, Source
 
 ReadMessage = Callable[[bytes, str, str, Said], Iterator[Record]]
 """(body, the message's own topic, document, what the batch has said already) → records. Places are within the message,
@@ -79,15 +79,15 @@ def _as_file(reader: Reader, body: bytes, stream: str) -> Iterator[Record]:
     message = _Message(stream, body, reader.extensions[0], whole=reader.name in _BY_NAME)
     own = (message.id, stem_of(message.id)) if message.id != stream else ()
     for record in reader.read(message):
-        changes = {"document": stream} if record.document == message.id else {}
+        document = stream if record.document == message.id else record.document
         if isinstance(record, Source):
-            yield replace(record, **changes, **({"id": stream} if record.id in own else {}))
+            yield replace(record, document=document, id=stream if record.id in own else record.id)
         elif isinstance(record, Rejected):
-            yield replace(record, **changes)
-        elif record.source in own:
-            yield replace(record, **changes, source=stream)
+            yield replace(record, document=document)
+        elif isinstance(record, Entity):
+            yield replace(record, document=document, source=stream if record.source in own else record.source)
         else:
-            yield replace(record, **changes)
+            yield replace(record, document=document, source=stream if record.source in own else record.source)
 
 
 class _Message(Document):
