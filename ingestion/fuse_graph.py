@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any
 
 from ingestion.fuse_boxes import Box, Edges, Fused, fuse_boxes
 from kg.batch import Batch, LedgerEntry
 from kg.belief import Vote, dawid_skene
+from kg.bolt import SCAN_TIMEOUT_S
 from kg.errors import InputError
 from kg.model import Claim, Entity, Record, Scalar, Source
 from kg.store import GraphStore
@@ -29,6 +30,9 @@ _BATCH = 2_000
 
 Question = dict[str, list[tuple[str, float]]]
 """Option → (source, confidence) of those who say so."""
+
+Moment = tuple[int | None, float | None, str | None]
+"""Frame, frame_time, at: what tells the images of one medium apart."""
 
 
 # ---- reliabilities ------------------------------------------------------------------------------------------------
@@ -71,7 +75,8 @@ async def fuse_reliability(store: GraphStore, relation: str) -> dict[str, dict[s
     learned_sources = [
         Source(s, kinds[s], reliability=found["reliability"], document=document) for s, found in learned.items()
     ]
-    await _replace(store, document, learned_sources)
+    run = _Run(store, document, learned_sources)
+    await run.end()
     return learned
 
 
@@ -109,108 +114,179 @@ async def fuse_graph_boxes(store: GraphStore, medium: str | None = None) -> dict
     """Fuses the boxes that several sources have on the same pictures and frames, and writes them as detections.
 
     A fused detection is tied to its medium, its class, and by RELATED_TO (`predicate` "fused from") to its parts.
+    Memory holds the fused boxes of one medium.
 
     Args:
         store: the graph.
         medium: only this one; else all.
 
     Returns:
-        How many `images` had boxes of several sources, how many `boxes` these were, and how many `fused` ones came out.
+        How many `images` had boxes of several sources, how many `boxes` these were, how many `fused` ones came out, and
+        how many boxes were `left_out`: without edges, with edges that the others' can't be compared with, or of a
+        camera and without a time or frame.
+
+    Raises:
+        InputError: there is no such medium, or `ensemble-boxes` is not installed.
     """
     document = f"{BOXES}/{medium}" if medium else BOXES
-    counts = {"images": 0, "boxes": 0, "fused": 0}
-    records: list[Record] = [Source(BOX_SOURCE, "model", name="weighted boxes fusion", document=document)]
-    async for image, detectors in _images(store, medium):
-        if len(detectors) < 2:
-            continue
-        weights = {name: rows[0]["reliability"] or 1e-6 for name, rows in detectors.items()}
-        size = _size([row for rows in detectors.values() for row in rows])
-        boxes = {name: [_box(row, size) for row in rows] for name, rows in detectors.items()}
-        fused = fuse_boxes(boxes, weights)
-        counts["images"] += 1
-        counts["boxes"] += sum(map(len, boxes.values()))
-        counts["fused"] += len(fused)
-        for one in fused:
-            records += _records(image, one, size, document)
-    await _replace(store, document, records)
+    counts = {"images": 0, "boxes": 0, "fused": 0, "left_out": 0}
+    media = "MATCH (m:Medium) WHERE $id IS NULL OR m.id = $id RETURN m.id AS id ORDER BY id"
+    ids = [row["id"] async for row in store.read(media, {"id": medium}, SCAN_TIMEOUT_S)]
+    if medium is not None and not ids:
+        raise InputError(f"no medium {medium!r}")
+    run = _Run(store, document, [Source(BOX_SOURCE, "model", name="weighted boxes fusion", document=document)])
+    for id_ in ids:
+        records: list[Record] = []
+        async for moment, rows in _images(store, id_, counts):
+            records += _fused(id_, moment, rows, document, counts)
+        await run.write(records)
+    await run.end()
     return counts
 
 
 async def _images(
-    store: GraphStore, medium: str | None
-) -> AsyncIterator[tuple[tuple[str, int | None], dict[str, list[dict[str, Any]]]]]:
-    media = "MATCH (m:Medium) WHERE $id IS NULL OR m.id = $id RETURN m.id AS id ORDER BY id"
-    ids = [row["id"] async for row in store.read(media, {"id": medium})]
-    if medium is not None and not ids:
-        raise InputError(f"no medium {medium!r}")
-    for id_ in ids:
-        frames: dict[int | None, dict[str, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
-        async for row in store.read(_DETECTIONS, {"id": id_, "own": BOX_SOURCE}):
-            frames[row["frame"]][row["source"]].append(row)
-        for frame, detectors in frames.items():
-            yield (id_, frame), detectors
+    store: GraphStore, medium: str, counts: dict[str, int]
+) -> AsyncIterator[tuple[Moment, list[dict[str, Any]]]]:
+    """The detections of each picture or frame of a medium."""
+    moment: Moment = (None, None, None)
+    rows: list[dict[str, Any]] = []
+    async for row in store.read(_DETECTIONS, {"id": medium, "own": BOX_SOURCE}, SCAN_TIMEOUT_S):
+        now: Moment = (row["frame"], row["frame_time"], row["at"])
+        if row["camera"] and now == (None, None, None):  # of any time since there is the camera
+            counts["left_out"] += 1
+            continue
+        if rows and not _is_same(moment, now, camera=row["camera"]):
+            yield moment, rows
+            rows = []
+        if not rows:
+            moment = now
+        rows.append(row)
+    if rows:
+        yield moment, rows
 
 
-def _size(rows: Sequence[Mapping[str, Any]]) -> tuple[float, float] | None:
-    """None where all boxes are known as shares, else what pixels are to be divided by."""
-    if all(row["shares"][0] is not None for row in rows):
-        return None
-    pixels = [row["pixels"] for row in rows if row["pixels"][0] is not None]
-    return max(p[2] for p in pixels), max(p[3] for p in pixels)
+def _is_same(one: Moment, other: Moment, *, camera: bool) -> bool:
+    """Whether two detections are of one frame; a video's is known by its number, whoever knows its time, too."""
+    return one == other if camera or one[0] is None else one[0] == other[0]
 
 
-def _box(row: Mapping[str, Any], size: tuple[float, float] | None) -> Box:
-    if size is None:
+def _fused(
+    medium: str, moment: Moment, rows: Sequence[dict[str, Any]], document: str, counts: dict[str, int]
+) -> list[Record]:
+    """The records of what comes of the boxes on one image."""
+    kept, size = _comparable(rows)
+    counts["left_out"] += len(rows) - len(kept)
+    detectors: dict[str, list[Box]] = defaultdict(list)
+    weights: dict[str, float] = {}
+    for row, edges in kept:
+        detectors[row["source"]].append(Box(edges, row["label"], row["score"], row["id"]))
+        weights.setdefault(row["source"], row["reliability"] or 1e-6)
+    if len(detectors) < 2:
+        return []
+    fused = fuse_boxes(detectors, weights)
+    counts["images"] += 1
+    counts["boxes"] += len(kept)
+    counts["fused"] += len(fused)
+    return [record for one in fused for record in _records(medium, moment, one, size, document)]
+
+
+def _comparable(
+    rows: Sequence[dict[str, Any]],
+) -> tuple[list[tuple[dict[str, Any], Edges]], tuple[float, float] | None]:
+    """Boxes with edges of one measure.
+
+    Returns:
+        The boxes, and what their pixels were divided by; None if their edges are shares as they are.
+    """
+    shares, pixels = [], []
+    for row in rows:
         left, top, right, bottom = row["shares"]
-        edges: Edges = (left, top, right, bottom)
-    else:
-        left, top, right, bottom = row["pixels"]
-        edges = (left / size[0], top / size[1], right / size[0], bottom / size[1])
-    return Box(edges, row["label"], row["score"], row["id"])
+        if None in row["shares"] and None not in row["pixels"] and row["width"] and row["height"]:
+            left, top, right, bottom = _scaled(row["pixels"], row["width"], row["height"])
+        if None not in (left, top, right, bottom):
+            shares.append((row, (left, top, right, bottom)))
+        if None not in row["pixels"]:
+            pixels.append(row)
+    if not pixels or (_sources(row for row, _ in shares), len(shares)) >= (_sources(pixels), len(pixels)):
+        return shares, None
+    size = max(row["pixels"][2] for row in pixels) or 1.0, max(row["pixels"][3] for row in pixels) or 1.0
+    return [(row, _scaled(row["pixels"], *size)) for row in pixels], size
+
+
+def _sources(rows: Iterable[dict[str, Any]]) -> int:
+    return len({row["source"] for row in rows})
+
+
+def _scaled(pixels: Sequence[float], width: float, height: float) -> Edges:
+    left, top, right, bottom = pixels
+    return left / width, top / height, right / width, bottom / height
 
 
 def _records(
-    image: tuple[str, int | None], fused: Fused, size: tuple[float, float] | None, document: str
+    medium: str, moment: Moment, fused: Fused, size: tuple[float, float] | None, document: str
 ) -> list[Record]:
-    medium, frame = image
     box = fused.box
-    text = repr((medium, frame, box.label, *box.edges))
+    text = repr((medium, *moment, box.label, *box.edges))
     id_ = f"fused:{hashlib.blake2b(text.encode(), digest_size=12).hexdigest()}"
     scale = (1.0, 1.0) if size is None else size
     kind = "box" if size is None else "pixel"
     edges = [round(edge * scale[at % 2], 6 if size is None else 3) for at, edge in enumerate(box.edges)]
     names = (f"{kind}_left", f"{kind}_top", f"{kind}_right", f"{kind}_bottom")
-    properties: dict[str, Any] = dict(zip(names, edges, strict=True)) | ({} if frame is None else {"frame": frame})
+    properties: dict[str, Any] = dict(zip(names, edges, strict=True))
+    when = zip(("frame", "frame_time", "at"), moment, strict=True)
+    properties |= {name: value for name, value in when if value is not None}
     entity = Entity(id_, ("Detection",), BOX_SOURCE, properties, document)
     said: list[tuple[str, str, dict[str, Scalar]]] = [(medium, "DETECTED_IN", {}), (box.label, "INSTANCE_OF", {})]
     said += [(part, "RELATED_TO", {"predicate": "fused from"}) for part in fused.parts]
     return [entity, *(Claim(id_, relation, to, BOX_SOURCE, box.score, more, document) for to, relation, more in said)]
 
 
-async def _replace(store: GraphStore, document: str, records: Sequence[Record]) -> None:
-    """Writes what a run says, instead of what it said before."""
-    if document in await store.ledger():
-        await store.retract(document)
-    content = hashlib.sha256(repr(records).encode()).hexdigest()
-    sources = [r for r in records if isinstance(r, Source)]
-    rest = [r for r in records if not isinstance(r, Source)]
-    for start in range(0, max(len(rest), 1), _BATCH):
-        part = rest[start : start + _BATCH]
-        done = start + len(part) + len(sources)
-        entry = LedgerEntry(document, "", content, READER, done, complete=done == len(records))
+# ---- writing ------------------------------------------------------------------------------------------------------
+
+
+class _Run:
+    """Writes what a run says, as it comes, instead of what it said before; that stays until the first is written."""
+
+    def __init__(self, store: GraphStore, document: str, sources: Sequence[Source]) -> None:
+        self._store = store
+        self._document = document
+        self._sources = sources
+        self._content = hashlib.sha256(repr(sources).encode())
+        self._done = 0
+        self._begun = False
+
+    async def write(self, records: Sequence[Record]) -> None:
+        """Writes a part."""
+        for start in range(0, len(records), _BATCH):
+            await self._write(records[start : start + _BATCH], complete=False)
+
+    async def end(self) -> None:
+        """Says that this was all."""
+        await self._write((), complete=True)
+
+    async def _write(self, part: Sequence[Record], *, complete: bool) -> None:
+        if not self._begun:
+            if self._document in await self._store.ledger():
+                await self._store.retract(self._document)
+            self._begun = True
+        self._content.update(repr(part).encode())
+        self._done += len(part)
+        done = self._done + len(self._sources)
+        entry = LedgerEntry(self._document, "", self._content.hexdigest(), READER, done, complete=complete)
         entities = [r for r in part if isinstance(r, Entity)]
         claims = [r for r in part if isinstance(r, Claim)]
-        await store.write(Batch(sources, entities, claims, [entry]))
+        await self._store.write(Batch(list(self._sources), entities, claims, [entry]))
 
 
 _DETECTIONS = """
 MATCH (d:Detection)-[f:DETECTED_IN]->(m:Medium {id: $id}) WHERE NOT $own IN f.sources AND f.belief > 0
 MATCH (s:Source {id: f.sources[0]})
 MATCH (d)-[i:INSTANCE_OF]->(c:Entity)
-WITH d, f, s, i, c ORDER BY d.id, i.belief DESC, c.id
-WITH d, f, s, collect(c.id)[0] AS label
-RETURN d.id AS id, d.frame AS frame, s.id AS source, s.reliability AS reliability, f.confidences[0] AS score,
-       label, [d.box_left, d.box_top, d.box_right, d.box_bottom] AS shares,
+WITH d, f, m, s, i, c ORDER BY d.id, i.belief DESC, c.id
+WITH d, f, m, s, collect(c.id)[0] AS label
+RETURN d.id AS id, d.frame AS frame, d.frame_time AS frame_time, d.at AS at, s.id AS source,
+       s.reliability AS reliability, f.confidences[0] AS score, label, m.width AS width, m.height AS height,
+       'Camera' IN labels(m) AS camera, [d.box_left, d.box_top, d.box_right, d.box_bottom] AS shares,
        [d.pixel_left, d.pixel_top, d.pixel_right, d.pixel_bottom] AS pixels
-ORDER BY id
+ORDER BY frame, frame_time, at, id
 """

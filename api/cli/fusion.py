@@ -61,6 +61,8 @@ def fuse_boxes(
         print_json(found)
     else:
         out().print(f"{found['boxes']:,} boxes on {found['images']:,} images are {found['fused']:,} fused ones")
+        if found["left_out"]:
+            out().print(f"{found['left_out']:,} boxes can't be compared with others, and are left out")
 
 
 def evaluate(answers: Answers, truths: Truths = None, json: Json = False) -> None:

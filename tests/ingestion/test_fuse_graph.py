@@ -11,7 +11,7 @@ import pytest_asyncio
 from ingestion.fuse_boxes import Box, average_precision, fuse_boxes, iou
 from ingestion.fuse_graph import fuse_graph_boxes, fuse_reliability, learn_reliability
 from kg.errors import InputError
-from kg.model import Claim, Entity, Source
+from kg.model import Claim, Entity, Source, Value
 from kg.store import Batch, GraphStore
 from tests.kg.graphs import content, ledger
 from tests.support.backends import Backend
@@ -124,16 +124,96 @@ async def test_boxes_in_the_graph(store: GraphStore) -> None:
         ]
     await store.write(Batch(sources, records, claims, [ledger("doc:a")]))
     before = await content(store)
-    assert await fuse_graph_boxes(store) == {"images": 1, "boxes": 3, "fused": 2}
+    assert await fuse_graph_boxes(store) == {"images": 1, "boxes": 3, "fused": 2, "left_out": 0}
     after = await content(store)
     fused = {id_: properties for id_, (_, properties) in after.entities.items() if id_.startswith("fused:")}
     assert sorted(round(p["pixel_left"], 3) for p in fused.values()) == [11.0, 80.0]
     assert {p["frame"] for p in fused.values()} == {3}
     parts = sorted(o for s, r, o in after.facts if r == "RELATED_TO")
     assert parts == ["det:0", "det:1", "det:2"]
-    assert await fuse_graph_boxes(store) == {"images": 1, "boxes": 3, "fused": 2}
+    assert await fuse_graph_boxes(store) == {"images": 1, "boxes": 3, "fused": 2, "left_out": 0}
     assert await content(store) == after
     await store.retract("fusion:boxes")
     assert await content(store) == before
     with pytest.raises(InputError, match="no medium"):
         await fuse_graph_boxes(store, "image:2")
+
+
+async def seen(store: GraphStore, class_: str, boxes: list[tuple[str, dict[str, Value]]], **medium: Value) -> None:
+    """Writes what sources saw on one medium."""
+    sources = [Source(s, "model", document="doc:a") for s in sorted({source for source, _ in boxes})]
+    records = [Entity("medium:1", (class_,), "model:a", medium, "doc:a")]
+    claims = []
+    for number, (source, properties) in enumerate(boxes):
+        id_ = f"det:{number}"
+        records.append(Entity(id_, ("Detection",), source, properties, "doc:a"))
+        claims.append(Claim(id_, "DETECTED_IN", "medium:1", source, 0.9, document="doc:a"))
+        claims.append(Claim(id_, "INSTANCE_OF", "object:car", source, 0.9, document="doc:a"))
+    await store.write(Batch(sources, records, claims, [ledger("doc:a")]))
+
+
+def pixels(left: float, **more: Value) -> dict[str, Value]:
+    return {"pixel_left": left, "pixel_top": 10.0, "pixel_right": left + 20, "pixel_bottom": 50.0, **more}
+
+
+def shares(left: float, **more: Value) -> dict[str, Value]:
+    return {"box_left": left, "box_top": 0.1, "box_right": left + 0.2, "box_bottom": 0.5, **more}
+
+
+async def parts(store: GraphStore) -> list[list[str]]:
+    query = "MATCH (f:Detection)-[:RELATED_TO]->(d) WITH f, d ORDER BY d.id RETURN f.id AS id, collect(d.id) AS parts"
+    return sorted([row["parts"] async for row in store.read(query)])
+
+
+async def test_boxes_of_two_measures_are_compared_where_the_size_is_known(store: GraphStore) -> None:
+    await seen(store, "Medium", [("model:a", shares(0.1)), ("model:b", pixels(10))], width=100, height=100)
+    assert await fuse_graph_boxes(store) == {"images": 1, "boxes": 2, "fused": 1, "left_out": 0}
+    assert await parts(store) == [["det:0", "det:1"]]
+
+
+async def test_boxes_that_can_not_be_compared_are_left_out(store: GraphStore) -> None:
+    boxes = [("model:a", pixels(10)), ("model:b", pixels(11)), ("model:c", shares(0.1)), ("model:d", {})]
+    await seen(store, "Medium", boxes)
+    assert await fuse_graph_boxes(store) == {"images": 1, "boxes": 2, "fused": 1, "left_out": 2}
+    assert await parts(store) == [["det:0", "det:1"]]
+
+
+async def test_where_nothing_can_be_compared_nothing_is_fused(store: GraphStore) -> None:
+    await seen(store, "Medium", [("model:a", {}), ("model:b", {})])
+    assert await fuse_graph_boxes(store) == {"images": 0, "boxes": 0, "fused": 0, "left_out": 2}
+
+
+async def test_a_cameras_times_are_images_of_their_own(store: GraphStore) -> None:
+    one, other = "2026-03-01T12:00:00.000Z", "2026-03-01T12:00:01.000Z"
+    boxes = [
+        ("model:a", pixels(10, at=one)),
+        ("model:b", pixels(11, at=one)),
+        ("model:a", pixels(10, at=other)),
+        ("model:b", pixels(10, at=other)),
+        ("model:b", pixels(10)),
+    ]
+    await seen(store, "Camera", boxes)
+    assert await fuse_graph_boxes(store) == {"images": 2, "boxes": 4, "fused": 2, "left_out": 1}
+    assert await parts(store) == [["det:0", "det:1"], ["det:2", "det:3"]]
+    query = "MATCH (d:Detection) WHERE d.id STARTS WITH 'fused:' RETURN d.at AS at ORDER BY at"
+    assert [row["at"] async for row in store.read(query)] == [one, other]
+
+
+async def test_a_videos_frame_is_one_whoever_knows_its_time(store: GraphStore) -> None:
+    boxes = [("model:a", pixels(10, frame=3, frame_time=0.1)), ("model:b", pixels(11, frame=3))]
+    await seen(store, "Medium", boxes)
+    assert (await fuse_graph_boxes(store))["fused"] == 1
+
+
+async def test_what_a_run_said_stays_if_the_next_one_fails(store: GraphStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    await seen(store, "Medium", [("model:a", pixels(10)), ("model:b", pixels(11))])
+    await fuse_graph_boxes(store)
+    before = await content(store)
+
+    def missing(*_: object) -> None:
+        raise InputError("not installed")
+
+    monkeypatch.setattr("ingestion.fuse_graph.fuse_boxes", missing)
+    with pytest.raises(InputError):
+        await fuse_graph_boxes(store)
+    assert await content(store) == before
