@@ -21,6 +21,7 @@ from api.outcome import Outcome, outcome, size
 from api.settings import Settings
 from ingestion.linkage import propose
 from ingestion.pipeline import Progress, ingest
+from ingestion.push import STREAM
 from ingestion.readers.base import READERS, get_reader
 from kg.conflicts import find_conflicts
 from kg.errors import EvigraphError, InputError, NotFoundError
@@ -392,11 +393,19 @@ class Service:
         found = sorted(runs.values(), key=lambda run: (run["at"], run["run"]))
         return [run | {"readers": sorted(run["readers"])} for run in found]
 
-    async def retract_run(self, run: str | None, since: str | None = None, until: str | None = None) -> list[str]:
-        """Takes back the documents that a run, or that runs between two times (ISO 8601), wrote last; their ids.
+    async def retract_run(
+        self, run: str | None, since: str | None = None, until: str | None = None
+    ) -> tuple[list[str], list[str]]:
+        """Takes back the documents that a run, or that runs between two times (ISO 8601), wrote last.
+
+        Streams are left: a topic is one document, and its entry in the ledger knows only when its last message came,
+        so that what it said at other times would go, too. `retract` takes one back by its id.
+
+        Returns:
+            The ids of the documents that were taken back, and of the streams that were left.
 
         Raises:
-            InputError: neither a run nor a time is given, or a time is none.
+            InputError: neither a run nor a time is given, or a time is none; or streams are all that was found.
             NotFoundError: the ledger has no such document.
         """
         if run is None and since is None and until is None:
@@ -411,9 +420,16 @@ class Service:
         ]
         if not chosen:
             raise NotFoundError(f"no document of run {run!r}" if run else "no document of that time")
-        for document in chosen:
+        streams = [document for document in chosen if document.startswith(STREAM)]
+        if len(streams) == len(chosen):
+            raise InputError(
+                f"{', '.join(streams)}: a stream is one document of all its times, and is not taken back by run or "
+                f"time; `evigraph sources retract {streams[0]}` takes back all that it ever said"
+            )
+        taken = [document for document in chosen if not document.startswith(STREAM)]
+        for document in taken:
             await self.store.retract(document)
-        return chosen
+        return taken, streams
 
     @staticmethod
     def readers() -> list[dict[str, Any]]:

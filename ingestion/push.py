@@ -26,6 +26,8 @@ from kg.model import Claim, Entity, Record, Rejected, Source
 from kg.store import Batch, GraphStore, LedgerEntry, PreparedBatch
 
 READER = "claims@1"
+STREAM = "stream:"
+"""With what the ids of streams' documents begin: one for each topic, of all its times."""
 
 _VOCABULARY_S = 300.0
 """After so long the controlled vocabularies are read anew, and"""

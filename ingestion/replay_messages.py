@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from urllib.parse import unquote
 
 from ingestion.dead_letters import DeadLetter
-from ingestion.push import Sorter, ledger_entry
+from ingestion.push import STREAM, Sorter, ledger_entry
 from ingestion.readers.base import READERS, get_reader
 from ingestion.readers.detection import Said
 from ingestion.stream_messages import message_function
@@ -14,7 +14,7 @@ from kg.errors import InputError
 from kg.model import Record, Rejected
 from kg.store import Batch, GraphStore, WriteReport
 
-PREFIXES = ("push:", "stream:")
+PREFIXES = ("push:", STREAM)
 """Of documents that came in by messages."""
 
 

@@ -26,7 +26,7 @@ from urllib.parse import quote
 import structlog
 
 from ingestion.dead_letters import DeadLetter, DeadLetterFile
-from ingestion.push import Sorted, Sorter, ledger_entry
+from ingestion.push import STREAM, Sorted, Sorter, ledger_entry
 from ingestion.readers.base import READERS, get_reader
 from ingestion.readers.detection import Said
 from ingestion.stream_brokers import ID_BYTES, Feed, Received
@@ -126,7 +126,7 @@ class Consumer:
         self._feed = feed
         self._read = message_function(reader)
         self._reader = version_of(reader)
-        self._document = f"stream:{quote(feed.topic, safe=':/@+~#*>$')}"
+        self._document = f"{STREAM}{quote(feed.topic, safe=':/@+~#*>$')}"
         self._batch = batch
         self._buffer: asyncio.Queue[Received] = asyncio.Queue(buffer)
         self._held: dict[bytes, Received] = {}

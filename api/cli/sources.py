@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api.cli.common import Json, group, out, print_json, table, with_service
+from api.cli.common import Json, err, group, out, print_json, table, with_service
 
 if TYPE_CHECKING:
     from kg.store import Retraction
@@ -110,11 +110,13 @@ def retract_runs(
     until: Annotated[str | None, typer.Option(help="Documents written before this time, ISO 8601.")] = None,
     json: Json = False,
 ) -> None:
-    """Takes back the documents of a run, or of a time."""
-    done = with_service(context, lambda service: service.retract_run(run, since, until))
+    """Takes back the documents of a run, or of a time; streams only by `sources retract`."""
+    done, streams = with_service(context, lambda service: service.retract_run(run, since, until))
     if json:
         print_json(done)
     else:
         out().print(f"{len(done):,} documents retracted")
         for document in done:
             out().print(f"  {document}")
+    for document in streams:
+        err().print(f"{document} is left: it is of other times, too; `evigraph sources retract {document}` takes all")

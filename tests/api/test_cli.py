@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import resource
@@ -12,6 +13,10 @@ from typing import Any
 import pytest
 
 from api.cli import main
+from api.service import Service
+from api.settings import Settings
+from kg.model import Claim, Source
+from kg.store import Batch, LedgerEntry
 from tests.api.samples import packet
 
 Run = Callable[..., tuple[int, str, str]]
@@ -106,6 +111,31 @@ def test_ingest_and_retract_give_back_the_same_graph(run: Run, tmp_path: Path) -
     assert run("digest")[1] != before
     assert _json(run("sources", "retract", "phenopackets:good.json", "--json"))["entities"] > 0
     run("sources", "retract", "phenopackets:bad.json")
+    assert run("digest")[1] == before
+
+
+def test_a_stream_is_not_taken_back_by_time(run: Run, graph_url: str, tmp_path: Path) -> None:
+    """Its entry in the ledger is of its last message, and what it said before must not go with that."""
+
+    async def write() -> None:
+        async with Service(Settings(graph=graph_url, data=tmp_path / "data")) as service:
+            for document in ("push:timed", "stream:timed"):
+                source = Source(document, "sensor", document=document)
+                claim = Claim("I:1", "HAS_BRAND", "B:1", document, document=document)
+                entry = LedgerEntry(document, "", "", "claims@1", 1, complete=True, at="2031-05-01T12:00:00Z")
+                await service.store.write(Batch([source], [], [claim], [entry]))
+
+    before = run("digest")[1]
+    asyncio.run(write())
+    time = ("--since", "2031-05-01", "--until", "2031-05-02")
+    code, out, error = run("runs", "retract", *time)
+    assert code == 0
+    assert "1 documents retracted" in out
+    assert "stream:timed is left" in error
+    code, _, error = run("runs", "retract", *time)
+    assert code == 3
+    assert "sources retract stream:timed" in error
+    assert run("sources", "retract", "stream:timed")[0] == 0
     assert run("digest")[1] == before
 
 
