@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
+from ingestion.dead_letters import kept
 from kg.errors import InputError
 from kg.model import Claim, Entity, Record, Rejected, Scalar, Source
 
@@ -15,7 +16,6 @@ MAX_CLAIMS = 10_000
 """Claims, and as many entities and sources, in one message."""
 
 _MAX_INTEGER = 2**63
-_SHOWN = 2000
 
 
 def _fits(value: Scalar) -> Scalar:
@@ -122,19 +122,20 @@ def claims_of(message: object, document: str, place: str = "") -> Iterator[Recor
         place: of the message there.
     """
     if not isinstance(message, Mapping):
-        yield Rejected("not an object with `claims`", place, _text(message), document)
+        yield Rejected("not an object with `claims`", place, _text(message), document, is_message=True)
         return
     if "subject" in message:
         message = {"claims": [message]}
     if unknown := sorted(map(str, message.keys() - _SHAPES.keys() - {"id"})):
-        yield Rejected(f"unknown member: {', '.join(unknown)[:200]}", place, _text(message), document)
+        reason = f"unknown member: {', '.join(unknown)[:200]}"
+        yield Rejected(reason, place, _text(message), document, is_message=True)
     if not message.keys() & _SHAPES.keys():
-        yield Rejected("no claims, entities or sources inside", place, _text(message), document)
+        yield Rejected("no claims, entities or sources inside", place, _text(message), document, is_message=True)
     for name, shape in _SHAPES.items():
         stated = message.get(name, [])
         where = f"{place}.{name}" if place else name
         if not isinstance(stated, list):
-            yield Rejected(f"{name} is not a list", where, _text(message), document)
+            yield Rejected(f"{name} is not a list", where, _text({name: stated}), document, is_message=True)
             continue
         if len(stated) > MAX_CLAIMS:
             yield Rejected(f"{len(stated):,} {name}, more than {MAX_CLAIMS:,}", where, "", document)
@@ -143,7 +144,8 @@ def claims_of(message: object, document: str, place: str = "") -> Iterator[Recor
             try:
                 yield shape.validate_python(item).record(document, f"{where}[{index}]")
             except ValidationError as error:
-                yield Rejected(_reason(error), f"{where}[{index}]", _text({name: [item]}), document)
+                said = _text({name: [item]})
+                yield Rejected(_reason(error), f"{where}[{index}]", said, document, is_message=True)
 
 
 def parse(text: bytes) -> Any:  # noqa: ANN401 (any JSON)
@@ -165,6 +167,6 @@ def _reason(error: ValidationError) -> str:
 
 def _text(value: object) -> str:
     try:
-        return orjson.dumps(value).decode()[:_SHOWN]
+        return kept(orjson.dumps(value).decode())
     except TypeError:
-        return repr(value)[:_SHOWN]
+        return kept(repr(value))

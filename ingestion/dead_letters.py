@@ -10,9 +10,18 @@ from pathlib import Path
 import orjson
 
 from kg.errors import InputError
+from kg.model import Rejected
 
 MAX_RECORD = 2000
 """Characters that are kept of a record's text."""
+MAX_MESSAGE = 64_000
+"""Characters of the longest message that is kept, to be tried again."""
+_CUT = "… (cut: longer than is kept)"
+_NO_TEXT = "… (not UTF-8: shown, not kept)"
+
+WHOLE, CLAIMS, PART = "", "claims", "part"
+"""What a letter's record is: as its document has it, for messages the message; a message of claims by itself; a part of
+a message which another letter has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +34,9 @@ class DeadLetter:
         content: SHA-256 of the file.
         number: of the record in the document, from 1; 0 if the file as a whole could not be read.
         place: line, member or field.
-        record: its text, cut at MAX_RECORD characters.
+        record: its text, cut at MAX_RECORD characters; a message is whole, or marked as cut.
         topic: the own topic of the message that it was in, where it came by a stream.
+        holds: what `record` is: WHOLE, CLAIMS or PART.
     """
 
     document: str
@@ -37,6 +47,52 @@ class DeadLetter:
     reason: str
     record: str
     topic: str = ""
+    holds: str = WHOLE
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether a message's text is here as it came."""
+        return not self.record.endswith((_CUT, _NO_TEXT))
+
+
+def kept(text: str) -> str:
+    """A message's text as a letter has it: whole, or cut and marked as such."""
+    return text if len(text) <= MAX_MESSAGE else text[:MAX_RECORD] + _CUT
+
+
+def kept_bytes(body: bytes) -> str:
+    """The same of a message's bytes."""
+    try:
+        return kept(body.decode())
+    except UnicodeDecodeError:
+        return body.decode("utf-8", "backslashreplace")[:MAX_RECORD] + _NO_TEXT
+
+
+def letters_of_message(
+    document: str, file: str, content: str, topic: str, body: bytes, refused: Iterable[Rejected], first: int = 1
+) -> list[DeadLetter]:
+    """The letters of one message: each record as a message of its own if it can be, else the message, once.
+
+    Args:
+        document: id of the stream's.
+        file: where it came from.
+        content: id of the message.
+        topic: its own.
+        body: the message.
+        refused: of it, in order.
+        first: number of the first of these.
+    """
+    letters = []
+    has_message = False
+    for number, record in enumerate(refused, first):
+        if record.is_message:
+            text, holds = record.record, CLAIMS
+        elif not has_message:
+            text, holds, has_message = kept_bytes(body), WHOLE, True
+        else:
+            text, holds = record.record[:MAX_RECORD], PART
+        letters.append(DeadLetter(document, file, content, number, record.place, record.reason, text, topic, holds))
+    return letters
 
 
 def read_letters(path: Path) -> Iterator[DeadLetter]:

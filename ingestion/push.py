@@ -19,7 +19,7 @@ from urllib.parse import quote
 import orjson
 
 from ingestion.claims import ClaimsMessage
-from ingestion.dead_letters import MAX_RECORD, DeadLetter, DeadLetterFile
+from ingestion.dead_letters import CLAIMS, DeadLetter, DeadLetterFile, kept
 from ingestion.resolve import VocabularyResolver
 from kg.errors import ConflictError, InputError
 from kg.model import Claim, Entity, Record, Rejected, Source
@@ -149,7 +149,7 @@ def _refuse(record: Record, reason: str) -> Rejected:
     kind = "claims" if isinstance(record, Claim) else "entities" if isinstance(record, Entity) else "sources"
     stated = {name: value for name, value in asdict(record).items() if name != "document" and value not in ("", None)}
     place = "" if isinstance(record, Source) else record.place
-    return Rejected(reason, place, orjson.dumps({kind: [stated]}).decode()[:MAX_RECORD], record.document)
+    return Rejected(reason, place, kept(orjson.dumps({kind: [stated]}).decode()), record.document, is_message=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +245,7 @@ class Pusher:
         letters = DeadLetterFile(self._dead_letters)
         letters.load()
         letters.append(
-            DeadLetter(document, "", content, number, r.place, r.reason, r.record)
+            DeadLetter(document, "", content, number, r.place, r.reason, r.record, holds=CLAIMS)
             for number, r in enumerate(refused, 1)
         )
 

@@ -65,12 +65,14 @@ async def replay(store: GraphStore, path: Path, documents: Sequence[str] = ()) -
                 report.left.append((id_, "was taken back"))
                 kept += of_document
                 continue
-            refused, written = done
-            report.entities += written.entities
-            report.facts += written.facts
-            kept += refused
-            report.refused += len(refused)
-            report.written += len(of_document) - len(refused)
+            if done.left:
+                reason = f"{len(done.left):,} of a message that is too long to be kept, or no text; send it again"
+                report.left.append((id_, reason))
+            report.entities += done.written.entities
+            report.facts += done.written.facts
+            kept += [*done.refused, *done.left]
+            report.refused += len(done.refused)
+            report.written += len(of_document) - len(done.refused) - len(done.left)
             continue
         if reason := _obstacle(id_, file, content, of_document):
             report.left.append((id_, reason))

@@ -25,7 +25,7 @@ from urllib.parse import quote
 
 import structlog
 
-from ingestion.dead_letters import DeadLetter, DeadLetterFile
+from ingestion.dead_letters import DeadLetter, DeadLetterFile, letters_of_message
 from ingestion.push import STREAM, Sorted, Sorter, ledger_entry
 from ingestion.readers.base import READERS, get_reader
 from ingestion.readers.detection import Said
@@ -47,8 +47,6 @@ LINGER_S = 0.1
 
 _REMEMBERED = 100_000
 """Entities that are known to be in the graph, at most: a stream has no end, and most of what it tells of is new."""
-_MAX_BODY = 64_000
-"""Characters that are kept of a refused message."""
 _PAUSE_S = (1.0, 2.0, 5.0, 10.0)
 """Waits for a database that went away, the last one again and again."""
 _REPORT_S = 10.0
@@ -244,7 +242,8 @@ class Consumer:
                 await self._again(messages[: len(messages) // 2])
                 await self._again(messages[len(messages) // 2 :])
                 return
-            self._letters.append([self._letter(fresh[0], 1, Rejected(f"the graph refuses it: {error}", ""))])
+            refused = Rejected(f"the graph refuses it: {error}", "")
+            self._letters.append(self._letters_of(fresh[0], [refused], len(ready.letters) + 1))
             self.report.refused += 1
         await self._acknowledge(messages)
         now = time.time()
@@ -260,9 +259,9 @@ class Consumer:
         fresh = [message for message in messages if message.id not in self._window]
         parts = await self._sorter.sort(await asyncio.to_thread(self._records, fresh))
         letters = [
-            self._letter(message, number, refused)
+            letter
             for message, part in zip(fresh, parts, strict=True)
-            for number, refused in enumerate(part.rejected, 1)
+            for letter in self._letters_of(message, part.rejected)
         ]
         whole = Sorted()
         for part in parts:
@@ -308,12 +307,9 @@ class Consumer:
             records.append(Rejected(f"the reader failed: {error or type(error).__name__}", "", "", self._document))
         return records
 
-    def _letter(self, message: Received, number: int, refused: Rejected) -> DeadLetter:
-        """The letter of a refused record, with the whole message."""
-        text = message.body.decode("utf-8", "backslashreplace")[:_MAX_BODY]
-        place, reason = refused.place, refused.reason
-        content = message.id.hex()
-        return DeadLetter(self._document, self._feed.url, content, number, place, reason, text, message.topic)
+    def _letters_of(self, message: Received, refused: Sequence[Rejected], first: int = 1) -> list[DeadLetter]:
+        id_ = message.id.hex()
+        return letters_of_message(self._document, self._feed.url, id_, message.topic, message.body, refused, first)
 
     async def _patiently(self, work: Callable[[], Awaitable[T]]) -> T:
         """Does the work; where the database is away, after it has come back.

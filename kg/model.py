@@ -78,12 +78,17 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A record that could not become claims: it goes to the dead letters with its reason, and the run goes on."""
+    """A record that could not become claims: it goes to the dead letters with its reason, and the run goes on.
+
+    Attributes:
+        is_message: `record` is a message of claims by itself, so that it can be tried again without what it was in.
+    """
 
     reason: str
     place: str
     record: str = ""
     document: str = ""
+    is_message: bool = False
 
 
 Record = Source | Entity | Claim | Rejected

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import orjson
 import pytest
 import pytest_asyncio
 
-from ingestion.dead_letters import read_letters
+from ingestion.dead_letters import MAX_MESSAGE, read_letters
 from ingestion.pipeline import ingest
 from ingestion.readers.base import get_reader
 from ingestion.replay import replay
+from ingestion.stream import Consumer
+from ingestion.stream_brokers import Received, open_feed
 from kg.store import GraphStore
 from tests.ingestion.samples import HPOA, OBO, hpoa_row, packet, write_hpo, write_json
 from tests.support.backends import Backend
@@ -82,3 +85,74 @@ async def test_only_some_documents(store: GraphStore, tmp_path: Path, documents:
     report = await replay(store, letters, documents)
     assert report.refused == (documents != ["other"])
     assert len(list(read_letters(letters))) == 1
+
+
+# ---- messages of streams
+
+
+async def streamed(store: GraphStore, letters: Path, reader: str, *bodies: bytes) -> None:
+    """Takes in messages, without a broker."""
+    consumer = Consumer(store, open_feed("kafka://host:9092", "topic"), reader, letters)
+    received = [Received(bytes([at] * 8), body, "topic", None, None) for at, body in enumerate(bodies)]
+    await consumer._commit(await consumer._prepare(received))
+
+
+def claims(many: int, **more: object) -> bytes:
+    said = {"relation": "DETECTED_IN", "object": "camera:1", "source": "yolo:1"} | more
+    return orjson.dumps({"claims": [said | {"subject": f"detection:{number}"} for number in range(many)]})
+
+
+async def test_refused_records_of_a_long_message_are_kept_one_by_one(store: GraphStore, tmp_path: Path) -> None:
+    letters = tmp_path / "letters.jsonl"
+    body = claims(3000)
+    assert len(body) > MAX_MESSAGE
+    await streamed(store, letters, "claims", body)
+    assert len(list(read_letters(letters))) == 3000
+    assert letters.stat().st_size < 30 * len(body)
+    again = await replay(store, letters)
+    assert (again.written, again.refused, again.left) == (0, 3000, [])
+    await streamed(store, tmp_path / "other.jsonl", "claims", b'{"sources": [{"id": "yolo:1", "kind": "model"}]}')
+    again = await replay(store, letters)
+    assert (again.written, again.refused, again.left, again.facts) == (3000, 0, [], 3000)
+    assert not list(read_letters(letters))
+
+
+async def test_a_record_that_the_graph_refuses_of_a_readers_message_is_kept_by_itself(
+    store: GraphStore, tmp_path: Path
+) -> None:
+    letters = tmp_path / "letters.jsonl"
+    hpo = write_hpo(tmp_path / "hpo", obo=OBO)
+    await ingest(store, get_reader("hpo"), hpo, dead_letters=letters)
+    case = packet("one", phenotypicFeatures=[{"type": {"id": "HP:7777777"}}, {"type": {"id": "HP:0001250"}}])
+    await streamed(store, letters, "phenopackets", orjson.dumps(case))
+    [letter] = read_letters(letters)
+    assert orjson.loads(letter.record)["claims"][0]["object"] == "HP:7777777"
+    (hpo / "hp.obo").write_text(OBO + TERM)
+    await ingest(store, get_reader("hpo"), hpo, dead_letters=letters)
+    again = await replay(store, letters)
+    assert (again.written, again.refused, again.left, again.facts) == (1, 0, [], 1)
+
+
+async def test_a_message_that_is_refused_in_parts_is_kept_once(store: GraphStore, tmp_path: Path) -> None:
+    letters = tmp_path / "letters.jsonl"
+    body = b"0 0.5 0.5 0.1 0.1\n" + b"0 9 9 9 9\n" * 100
+    await streamed(store, letters, "yolo", body)
+    found = list(read_letters(letters))
+    assert len(found) == 100
+    assert found[0].record == body.decode()
+    assert {letter.record.strip() for letter in found[1:]} == {"0 9 9 9 9"}
+    again = await replay(store, letters)
+    assert (again.written, again.refused, again.left) == (0, 100, [])
+    assert list(read_letters(letters)) == found
+
+
+@pytest.mark.parametrize("body", [b"0 9 9 9 9\n" * 10_000, b"0 \xff\n"])
+async def test_a_message_that_is_not_kept_is_left_and_says_so(store: GraphStore, tmp_path: Path, body: bytes) -> None:
+    letters = tmp_path / "letters.jsonl"
+    await streamed(store, letters, "yolo", body)
+    found = list(read_letters(letters))
+    assert len(found[0].record) < MAX_MESSAGE
+    again = await replay(store, letters)
+    assert (again.written, again.refused) == (0, 0)
+    assert "send it again" in again.left[0][1]
+    assert list(read_letters(letters)) == found
