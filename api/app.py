@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from functools import partial
 from importlib.metadata import version
 
 from fastapi import FastAPI
@@ -21,6 +22,7 @@ from api.responses import add_error_handlers
 from api.routes import claims, conflicts, diagnosis, graph, ingestions, operate, same, sources
 from api.service import Service
 from api.settings import Settings, load_settings
+from ingestion.dead_letters import is_needed
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -93,7 +95,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         for state, number in states.items():
             metrics.jobs.labels(state).set(number)
 
-    jobs = Jobs(run, settings.max_jobs, count)
+    jobs = Jobs(run, settings.max_jobs, count, partial(is_needed, settings.dead_letters))
     app.state.service, app.state.jobs = service, jobs
     jobs.start()
     keeper = asyncio.create_task(service.keep_ready(), name="keep-ready")

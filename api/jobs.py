@@ -43,7 +43,7 @@ class Job:
     Attributes:
         path: what is ingested; None is the reader's own data.
         shown_path: what clients see of it.
-        upload: folder to be removed when the job has ended.
+        upload: folder to be removed when the job has ended, unless its dead letters need it.
     """
 
     id: str
@@ -120,10 +120,18 @@ class Jobs:
         run: does a job's work.
         max_waiting: jobs that may wait.
         on_change: told the number of jobs in each state.
+        is_needed: whether the folder of an upload is still needed, for its dead letters, once its job has ended.
     """
 
-    def __init__(self, run: Run, max_waiting: int, on_change: Callable[[dict[str, int]], None]) -> None:
+    def __init__(
+        self,
+        run: Run,
+        max_waiting: int,
+        on_change: Callable[[dict[str, int]], None],
+        is_needed: Callable[[Path], bool] = lambda _: False,
+    ) -> None:
         self._run = run
+        self._is_needed = is_needed
         self._max_waiting = max_waiting
         self._on_change = on_change
         self._jobs: dict[str, Job] = {}
@@ -220,20 +228,21 @@ class Jobs:
 
     async def _perform(self, job: Job) -> None:
         log.info("ingestion starts", job=job.id, reader=job.reader)
+        state = "failed"
         try:
             job.outcome = await self._run(job)
+            state = "cancelled" if job.outcome.report.cancelled else "done"
         except EvigraphError as error:
             job.problem = problem_of(error)
-            self._end(job, "failed")
         except Exception as error:
             log.exception("ingestion failed unexpectedly", job=job.id)
             job.problem = problem_of(error)
-            self._end(job, "failed")
         except asyncio.CancelledError:
-            self._end(job, "cancelled")
+            job.enter("cancelled")  # its upload stays: nobody waits for a look at the dead letters now
             raise
-        else:
-            self._end(job, "cancelled" if job.outcome.report.cancelled else "done")
+        if job.upload is not None and await asyncio.to_thread(self._is_needed, job.upload):
+            job.upload = None
+        self._end(job, state)
         log.info("ingestion ended", job=job.id, state=job.state)
 
     def _end(self, job: Job, state: str) -> None:

@@ -88,7 +88,7 @@ class Settings(BaseSettings):
 
     @property
     def uploads(self) -> Path:
-        """Folder where uploads lie until they are ingested."""
+        """Folder where uploads lie until they are ingested, or as long as they have dead letters."""
         return self.data / "uploads"
 
     @property

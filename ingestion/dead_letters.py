@@ -112,6 +112,15 @@ def read_letters(path: Path) -> Iterator[DeadLetter]:
         raise InputError(f"dead letters can't be read: {error.strerror}", str(path)) from error
 
 
+def is_needed(path: Path, folder: Path) -> bool:
+    """Whether letters are of a file in a folder, which has to stay for them to be tried again; also if in doubt."""
+    root = folder.resolve()
+    try:
+        return any(letter.number and Path(letter.file).is_relative_to(root) for letter in read_letters(path))
+    except InputError:
+        return True
+
+
 def write_letters(path: Path, letters: Iterable[DeadLetter]) -> None:
     """Puts these letters in place of those of a file, all or none.
 

@@ -5,10 +5,13 @@ What a vocabulary loaded since, a corrected ontology or a newer reader makes acc
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from ingestion.dead_letters import DeadLetter, read_letters, write_letters
 from ingestion.pipeline import BATCH_SIZE
@@ -18,6 +21,9 @@ from ingestion.resolve import VocabularyResolver
 from ingestion.worker import Task, Worker
 from kg.errors import InputError
 from kg.store import GraphStore
+
+Found = dict[tuple[str, Path, str], dict[str, Document]]
+"""(reader, root, its name) → documents there, by id."""
 
 
 @dataclass(slots=True)
@@ -37,13 +43,16 @@ class ReplayReport:
     facts: int = 0
 
 
-async def replay(store: GraphStore, path: Path, documents: Sequence[str] = ()) -> ReplayReport:
+async def replay(
+    store: GraphStore, path: Path, documents: Sequence[str] = (), *, uploads: Path | None = None
+) -> ReplayReport:
     """Tries the letters of a file again; no other run may write to it meanwhile.
 
     Args:
         store: the graph.
         path: the dead-letter file.
         documents: only letters of these; empty for all.
+        uploads: folder with a folder for each upload, which goes with the last of its letters.
 
     Raises:
         InputError: the file can't be read or written.
@@ -58,6 +67,7 @@ async def replay(store: GraphStore, path: Path, documents: Sequence[str] = ()) -
         else:
             groups[letter.document, letter.file, letter.content].append(letter)
     report = ReplayReport(0, 0, [])
+    found: Found = {}
     for (id_, file, content), of_document in groups.items():
         if id_.startswith(PREFIXES):
             done = await replay_messages(store, id_, of_document)
@@ -74,17 +84,32 @@ async def replay(store: GraphStore, path: Path, documents: Sequence[str] = ()) -
             report.refused += len(done.refused)
             report.written += len(of_document) - len(done.refused) - len(done.left)
             continue
-        if reason := _obstacle(id_, file, content, of_document):
-            report.left.append((id_, reason))
+        document = await asyncio.to_thread(_document, id_, file, content, of_document, found)
+        if isinstance(document, str):
+            report.left.append((id_, document))
             kept += of_document
             continue
-        refused = await _replay_document(store, id_, Path(file), of_document, report)
+        refused = await _replay_document(store, document, of_document, report)
         kept += refused
         report.refused += len(refused)
         report.written += len(of_document) - len(refused)
     if letters:
         write_letters(path, sorted(kept, key=_order(letters)))
+    if uploads is not None:
+        await asyncio.to_thread(_remove_uploads, uploads, letters, kept)
     return report
+
+
+def _remove_uploads(uploads: Path, letters: Sequence[DeadLetter], kept: Sequence[DeadLetter]) -> None:
+    root = uploads.resolve()
+    for folder in _uploads(root, letters) - _uploads(root, kept):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _uploads(root: Path, letters: Sequence[DeadLetter]) -> set[Path]:
+    """The folders of the uploads that letters are of."""
+    files = (Path(letter.file) for letter in letters)
+    return {root / file.relative_to(root).parts[0] for file in files if root in file.parents}
 
 
 def _order(letters: list[DeadLetter]) -> Callable[[DeadLetter], tuple[int, int]]:
@@ -95,29 +120,57 @@ def _order(letters: list[DeadLetter]) -> Callable[[DeadLetter], tuple[int, int]]
     return lambda letter: (first[letter.document], letter.number)
 
 
-def _obstacle(id_: str, file: str, content: str, letters: list[DeadLetter]) -> str:
-    """Why the letters of a document can't be tried; empty if they can."""
+def _document(id_: str, file: str, content: str, letters: list[DeadLetter], found: Found) -> Document | str:
+    """The document of letters as its reader read it, or why they can't be tried."""
     if id_.partition(":")[0] not in READERS:
         return "came in by no file"
     document = Document(id_, Path(file))
     try:
         if document.content != content:
-            return f"{file} has changed; load it again"
+            accompanied = _accompanied(document, content, found)
+            if accompanied is None:
+                return f"{file} has changed; load it again"
+            document = accompanied
     except InputError as error:
         return str(error)
     if any(letter.number == 0 for letter in letters):
         return "could not be read to its end; load it again"
-    return ""
+    return document
+
+
+def _accompanied(document: Document, content: str, found: Found) -> Document | None:
+    """The same document with the files beside it that its reader reads, too; None if they are not as they were.
+
+    The root that was ingested, in which a reader looks for them, is known by how much of the path is in the id.
+    """
+    reader, _, key = document.id.partition(":")
+    parts = key.split("/")
+    for below in range(len(parts) - 1, -1, -1):
+        inside = [unquote(part) for part in parts[len(parts) - below :]]
+        if inside != list(document.path.parts[len(document.path.parts) - below :]):
+            continue
+        root = document.path.parents[below - 1] if below else document.path
+        name = unquote("/".join(parts[: len(parts) - below]))
+        place = reader, root, name
+        if place not in found:
+            try:
+                found[place] = {other.id: other for other in get_reader(reader).documents(root, name)}
+            except InputError:
+                found[place] = {}
+        other = found[place].get(document.id)
+        if other is not None and other.path == document.path and other.content == content:
+            return other
+    return None
 
 
 async def _replay_document(
-    store: GraphStore, id_: str, file: Path, letters: list[DeadLetter], report: ReplayReport
+    store: GraphStore, document: Document, letters: list[DeadLetter], report: ReplayReport
 ) -> list[DeadLetter]:
     """Tries the letters of one document; gives those that were refused again."""
-    reader = get_reader(id_.partition(":")[0])
+    reader = get_reader(document.id.partition(":")[0])
     resolver = VocabularyResolver(store.ontology, mentions=getattr(reader, "mentions", False))
     await resolver.learn(store)
-    task = Task(Document(id_, file), 0, only=frozenset(letter.number for letter in letters))
+    task = Task(document, 0, only=frozenset(letter.number for letter in letters))
     worker = Worker(reader, resolver, [task], BATCH_SIZE, "")
     refused: list[DeadLetter] = []
     try:

@@ -82,8 +82,11 @@ def replay(
     """Tries refused records again; those that are accepted now are written, and their letters go."""
     from ingestion.replay import replay as try_again
 
-    letters = settings_of(context).dead_letters
-    report = with_service(context, lambda service: try_again(service.store, letters, documents or ()))
+    settings = settings_of(context)
+    report = with_service(
+        context,
+        lambda service: try_again(service.store, settings.dead_letters, documents or (), uploads=settings.uploads),
+    )
     if json:
         print_json(asdict(report))
     else:

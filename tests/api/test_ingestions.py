@@ -12,7 +12,9 @@ import httpx
 import pytest
 
 from api.settings import Settings
+from ingestion.dead_letters import read_letters
 from ingestion.pipeline import ingest
+from ingestion.replay import replay
 from tests.api.conftest import Client, assert_problem
 from tests.api.samples import packet
 
@@ -80,7 +82,23 @@ async def test_an_upload_may_have_any_name(http: httpx.AsyncClient, settings: Se
     else:
         assert last["report"]["rejected"] + last["report"]["failed_documents"] == 1
     await http.delete(f"/v1/sources/phenopackets:{job['path']}")
-    assert not list(settings.uploads.iterdir())
+    letters = [letter for letter in read_letters(settings.dead_letters) if letter.number]
+    assert len(list(settings.uploads.iterdir())) == len(letters)
+
+
+async def test_an_upload_stays_as_long_as_it_has_dead_letters(http: httpx.AsyncClient, settings: Settings) -> None:
+    case = packet("kept-1")
+    case["phenotypicFeatures"].append({"type": {"id": "HP:9999999"}})
+    job = (await _upload(http, "kept.json", json.dumps(case).encode())).json()
+    _, last = (await _follow(http, job["id"]))[-1]
+    assert last["report"]["rejected"] == 1
+    [letter] = read_letters(settings.dead_letters)
+    assert list(settings.uploads.glob("*/kept.json")) == [Path(letter.file)]
+    store = http.app.state.service.store  # type: ignore[attr-defined]
+    report = await replay(store, settings.dead_letters, uploads=settings.uploads)
+    assert (report.written, report.refused, report.left) == (0, 1, [])
+    assert list(settings.uploads.glob("*/kept.json")) == [Path(letter.file)]
+    await http.delete("/v1/sources/phenopackets:kept.json")
 
 
 async def test_a_path_must_lie_in_an_allowed_folder(settings: Settings, client: Client, tmp_path: Path) -> None:

@@ -20,6 +20,9 @@ from tests.ingestion.samples import HPOA, OBO, hpoa_row, packet, write_hpo, writ
 from tests.support.backends import Backend
 
 UNKNOWN = hpoa_row("OMIM:7", "Seventh", term="HP:7777777", reference="PMID:7")
+SEQINFO = "[Sequence]\nname=S1\nimWidth=100\nimHeight=100\nframeRate=25\n"
+MAPPING = "claims:\n  - {subject: '{subject}', relation: IS_A, object: '{object}', confidence: sure}\n"
+CONCEPT_MAP = '{"resourceType": "ConceptMap", "status": "active", "url": "http://x.org/map"}'
 TERM = "\n[Term]\nid: HP:7777777\nname: A new term\nis_a: HP:0000118\n"
 
 
@@ -63,6 +66,21 @@ async def test_what_a_newer_vocabulary_makes_acceptable_is_written(
     assert await store.digest() == expected
 
 
+async def test_an_upload_goes_with_its_last_letter(store: GraphStore, tmp_path: Path) -> None:
+    letters, uploads = tmp_path / "letters.jsonl", tmp_path / "uploads"
+    hpo = write_hpo(tmp_path / "hpo", obo=OBO)
+    await ingest(store, get_reader("hpo"), hpo, dead_letters=letters)
+    for folder, term in (("one", "HP:7777777"), ("other", "HP:9999999")):
+        case = packet(folder, phenotypicFeatures=[{"type": {"id": term}}])
+        path = write_json(uploads / folder / f"{folder}.json", case)
+        await ingest(store, get_reader("phenopackets"), path, dead_letters=letters)
+    (hpo / "hp.obo").write_text(OBO + TERM)
+    await ingest(store, get_reader("hpo"), hpo, dead_letters=letters)
+    again = await replay(store, letters, uploads=uploads)
+    assert (again.written, again.refused, again.left) == (1, 1, [])
+    assert [folder.name for folder in uploads.iterdir()] == ["other"]
+
+
 async def test_a_file_that_changed_or_went_is_left(store: GraphStore, tmp_path: Path) -> None:
     letters = tmp_path / "letters.jsonl"
     folder = write_hpo(tmp_path / "hpo", hpoa=HPOA + UNKNOWN)
@@ -85,6 +103,33 @@ async def test_only_some_documents(store: GraphStore, tmp_path: Path, documents:
     report = await replay(store, letters, documents)
     assert report.refused == (documents != ["other"])
     assert len(list(read_letters(letters))) == 1
+
+
+@pytest.mark.parametrize(
+    ("reader", "files"),
+    [
+        ("yolo", {"labels/a.txt": "0 9 9 9 9\n", "data.yaml": "names: [car]\n"}),
+        ("mot", {"S1/det/det.txt": "1,2\n", "S1/seqinfo.ini": SEQINFO}),
+        ("coco", {"results.json": '[{"image_id": 1}]', "instances_val.json": '{"categories": [{"id": 1}]}'}),
+        ("table", {"a.csv": "subject,object,sure\nA:1,A:2,9\n", "mapping.yaml": MAPPING}),
+        ("fhir", {"deep/a.json": '{"resourceType": "Patient", "gender": 3}', "maps.json": CONCEPT_MAP}),
+    ],
+)
+async def test_documents_with_files_beside_them_are_tried(
+    store: GraphStore, tmp_path: Path, reader: str, files: dict[str, str]
+) -> None:
+    letters = tmp_path / "letters.jsonl"
+    for name, text in files.items():
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / name).write_text(text)
+    await ingest(store, get_reader(reader), tmp_path / "in", dead_letters=letters, name="some where")
+    found = list(read_letters(letters))
+    assert found
+    again = await replay(store, letters)
+    assert (again.written, again.refused, again.left) == (0, len(found), [])
+    (tmp_path / "in" / list(files)[1]).write_text(f"{list(files.values())[1]}\n")
+    again = await replay(store, letters)
+    assert "has changed" in again.left[0][1]
 
 
 # ---- messages of streams
