@@ -379,6 +379,15 @@ class Service:
         self.look_again()
         return done
 
+    async def quarantine(self, id_: str, *, quarantined: bool) -> Retraction:
+        """Keeps what a source says without counting it, or counts it again, as far as the source was trusted before.
+
+        Raises:
+            NotFoundError: there is no such source.
+        """
+        known = await self.store.source(id_) or {}
+        return await self.trust(id_, known.get("trust"), quarantined=quarantined)
+
     async def runs(self) -> list[dict[str, Any]]:
         """Ingestion runs whose documents are in the graph, the latest last."""
         runs: dict[str, dict[str, Any]] = {}

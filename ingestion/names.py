@@ -160,8 +160,8 @@ class NameIndex:
         """What words mean among the members of these classes; None if nothing is like it.
 
         Names come before synonyms, exact ones before others. Entities of one name in several catalogues (ids with
-        different prefixes) are entries of one thing, of which the first by id is taken; of one catalogue, they are
-        namesakes, and it is not said which one is meant.
+        different prefixes) and of the same classes are entries of one thing, of which the first by id is taken; others
+        are namesakes, and it is not said which one is meant.
         """
         asked = fold(text), wanted
         if asked not in self._found:
@@ -186,16 +186,24 @@ class NameIndex:
         names = self._members(self._folded.get(folded, ()), wanted)
         for how, rank in (("name", 0), ("synonym", 1)):
             if fitting := [n for n in names if n.rank == rank]:
-                return _choose(fitting, how)
+                return self._choose(fitting, how)
         names = self._members(self._keyed.get(key(folded), ()), wanted)
         if names:
             first = min(n.rank for n in names)
-            return _choose([n for n in names if n.rank == first], "words")
+            return self._choose([n for n in names if n.rank == first], "words")
         return None
 
     def _members(self, names: Iterable[_Name], wanted: frozenset[str]) -> list[_Name]:
         anything = not wanted or "Entity" in wanted
         return [n for n in names if anything or self._classes[n.id] & wanted]
+
+    def _choose(self, names: list[_Name], how: str, score: float = 1.0) -> Match:
+        ids = sorted({n.id for n in names})
+        catalogues, classes = {id_.partition(":")[0] for id_ in ids}, {self._classes[id_] for id_ in ids}
+        if len(catalogues) == len(ids) and len(classes) == 1:
+            return Match(ids[0], how, score)
+        text = {n.id: n.text for n in reversed(names)}
+        return Match("", "ambiguous", score, tuple((id_, text[id_], score) for id_ in ids[:_MAX_MAYBE]))
 
     def _says_the_same(self, gloss: str, rest: str, id_: str, wanted: frozenset[str]) -> bool:
         """Whether what stands in brackets is an abbreviation of the words before, or means the same."""
@@ -225,7 +233,7 @@ class NameIndex:
         if asked != corrected and (members := self._members(self._keyed.get(sorted_, ()), wanted)):
             score = OSA.normalized_similarity(" ".join(sorted(asked)), sorted_)
             if score >= self._same:
-                return _choose(members, "spelling", round(score, 4))
+                return self._choose(members, "spelling", round(score, 4))
         spelt = OSA.normalized_similarity(" ".join(asked), " ".join(corrected))
         parts = _parts(corrected)
         best: dict[str, tuple[float, int, str]] = {}
@@ -321,11 +329,3 @@ def _parts(asked: Iterable[str]) -> list[str]:
 def _doubted(match: Match | None) -> Match | None:
     """A match that something speaks against."""
     return Match("", "alike", match.score, ((match.id, match.id, match.score),)) if match and match.id else match
-
-
-def _choose(names: list[_Name], how: str, score: float = 1.0) -> Match:
-    ids = sorted({n.id for n in names})
-    if len({id_.partition(":")[0] for id_ in ids}) == len(ids):
-        return Match(ids[0], how, score)
-    text = {n.id: n.text for n in reversed(names)}
-    return Match("", "ambiguous", score, tuple((id_, text[id_], score) for id_ in ids[:_MAX_MAYBE]))

@@ -19,6 +19,7 @@ import orjson
 from kg.errors import ConfigurationError, InputError
 
 ID_BYTES = 8
+_SECRET = re.compile(r"((?:pass\w*|secret|token|\w*key)=)[^&#]*", re.IGNORECASE)
 _START_S = 30.0
 _SESSION_S = 7 * 24 * 3600
 """How long an MQTT broker keeps messages for a consumer that is away."""
@@ -303,8 +304,8 @@ def open_feed(url: str, topic: str, *, group: str = "evigraph", buffer: int = 40
 
 
 def without_credentials(url: str) -> str:
-    """The URL as it may be logged."""
-    return re.sub(r"//[^/]*@", "//", url)
+    """The URL as it may be logged; a password may have been written into it with any character unescaped."""
+    return _SECRET.sub(r"\1…", re.sub(r"//[^?#]*@", "//", url))
 
 
 def _name(text: str) -> str:

@@ -53,7 +53,9 @@ def _queries(ontology: Ontology, relation: str | None) -> Iterator[tuple[str, st
                 "functional",
                 f"MATCH (s:Entity)-[f:{name}]->() WHERE f.belief > 0 WITH s, count(f) AS many WHERE many > 1 "
                 f"MATCH (s)-[f:{name}]->(o:Entity) WHERE f.belief > 0 "
-                f"RETURN s.id AS id, s.name AS name, collect({_fact('f')}) AS facts ORDER BY id",
+                f"AND NOT EXISTS {{ MATCH (s)-[g:{name}]->(n:Entity)-[:IS_A*1..4]->(o) WHERE g.belief > 0 }} "
+                f"WITH s, collect({_fact('f')}) AS facts WHERE size(facts) > 1 "
+                "RETURN s.id AS id, s.name AS name, facts ORDER BY id",
             )
     for name, known in sorted(ontology.relations.items()):
         for other in sorted(known.contradicts):

@@ -72,15 +72,15 @@ def quarantine(
     context: typer.Context, source: Annotated[str, typer.Argument(help="Id of a source.")], json: Json = False
 ) -> None:
     """Keeps what a source says, but does not count it until it is released."""
-    done = with_service(context, lambda service: service.trust(source, None, quarantined=True))
+    done = with_service(context, lambda service: service.quarantine(source, quarantined=True))
     _print(done, f"{source} quarantined", json=json)
 
 
 def release(
     context: typer.Context, source: Annotated[str, typer.Argument(help="Id of a source.")], json: Json = False
 ) -> None:
-    """Counts what a source says by its own reliability again."""
-    done = with_service(context, lambda service: service.trust(source, None, quarantined=False))
+    """Counts what a source says again, as far as it was trusted before."""
+    done = with_service(context, lambda service: service.quarantine(source, quarantined=False))
     _print(done, f"{source} released", json=json)
 
 

@@ -27,7 +27,7 @@ class SeriesReader:
     """One entity `Series` for each sensor, measure and day, which OBSERVES its detector; see docs/load/traffic.md."""
 
     name = "series"
-    version = "1"
+    version = "2"
     extensions: tuple[str, ...] = (".csv", ".tsv", ".parquet", ".npz")
     example = "evigraph ingest series speeds.csv"
 

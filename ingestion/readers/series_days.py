@@ -26,6 +26,7 @@ WINDOW = 1_000_000
 MAX_HELD = 24_000_000
 """Values that wait for the end of their days: 200 MB in a wide table. Beyond it the longest resting day is closed."""
 
+_MIDNIGHT = "00:00:00"
 _DENSE_STEP_US = 60_000_000
 _DENSE = 4
 """Values have a step if it is a minute or more, or if at least every fourth is there; else their times are listed."""
@@ -214,7 +215,9 @@ class Days:
                 properties["values"] = _json(column[mask])
                 properties["offsets"] = _json((times[mask] - times[first]) / 1e6)
             source, detector = self._sensors.get(sensor) or (yield from self._introduce(sensor, place))
-            id_ = curie("series", self._dataset, sensor, measure, date)
+            # files of parts of a day have parts of a series, each with the time of its first value
+            part = date if start[11:19] == _MIDNIGHT else f"{date}T{start[11:19]}"
+            id_ = curie("series", self._dataset, sensor, measure, part)
             yield Entity(id_, ("Series",), source, properties, self._document, place)
             yield Claim(id_, "OBSERVES", detector, source, 1.0, {}, self._document, place)
 

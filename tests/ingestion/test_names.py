@@ -164,3 +164,13 @@ def test_all_of_hpo_is_indexed_in_time() -> None:
     match = index.find("Microscopic nephrocalcinosys", PHENOTYPE)
     assert match is not None
     assert time.process_time() - started < 2.0
+
+
+def test_things_of_different_classes_are_namesakes_in_whatever_catalogue() -> None:
+    index = NameIndex()
+    index.add("brand:shop/Apple", frozenset({"Entity", "Brand"}), "Apple")
+    index.add("object:apple", frozenset({"Entity", "ObjectClass"}), "apple")
+    match = index.find("apple", frozenset())
+    assert match is not None
+    assert (match.id, match.how) == ("", "ambiguous")
+    assert {id_ for id_, _, _ in match.candidates} == {"brand:shop/Apple", "object:apple"}

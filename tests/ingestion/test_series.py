@@ -81,14 +81,14 @@ class TestSeriesContract(ReaderContract):
 def test_a_wide_table(tmp_path: Path) -> None:
     records = read(write(tmp_path / "city", **{"speed.csv": WIDE}))
     assert series(records) == {
-        "series:city/a/speed/2024-03-01": {
+        "series:city/a/speed/2024-03-01T23:50:00": {
             "measure": "speed",
             "started_at": "2024-03-01T23:50:00Z",
             "step_seconds": 300.0,
             "value_count": 2,
             "values": "[10,20]",
         },
-        "series:city/b%201/speed/2024-03-01": {
+        "series:city/b%201/speed/2024-03-01T23:50:00": {
             "measure": "speed",
             "started_at": "2024-03-01T23:50:00Z",
             "step_seconds": 300.0,
@@ -111,7 +111,7 @@ def test_a_wide_table(tmp_path: Path) -> None:
         },
     }
     observed = [(r.subject, r.object, r.source, r.place) for r in records if isinstance(r, Claim)]
-    assert observed[0] == ("series:city/a/speed/2024-03-01", "detector:city/a", "sensor:city/a", "L2")
+    assert observed[0] == ("series:city/a/speed/2024-03-01T23:50:00", "detector:city/a", "sensor:city/a", "L2")
     assert {r.id: r.kind for r in records if isinstance(r, Source)} == {
         "sensor:city/a": "sensor",
         "sensor:city/b%201": "sensor",
@@ -130,7 +130,7 @@ def test_wide_long_and_parquet_say_the_same(tmp_path: Path) -> None:
     long = read(write(tmp_path / "2" / "city", **{"x.csv": LONG}))
     parquet = read(write(tmp_path / "3" / "city", **{"x.parquet": as_parquet(LONG)}))
     assert series(wide) == series(long) | {
-        "series:city/b%201/speed/2024-03-01": series(wide)["series:city/b%201/speed/2024-03-01"],
+        "series:city/b%201/speed/2024-03-01T23:50:00": series(wide)["series:city/b%201/speed/2024-03-01T23:50:00"],
         "series:city/b%201/speed/2024-03-02": series(wide)["series:city/b%201/speed/2024-03-02"],
     }
     assert values(wide) == values(long) == values(parquet)
@@ -168,7 +168,7 @@ def test_places_and_series_of_a_folder_meet(tmp_path: Path) -> None:
     described = [(r.id, dict(r.properties)) for r in records if isinstance(r, Entity) and r.id == "detector:city/b%201"]
     assert {"name": "b 1", "latitude": 34.2, "longitude": -118.3} in [properties for _, properties in described]
     assert len(described) == 2
-    assert "series:x/a/speed/2024-03-01" in series(read(tmp_path / "city" / "speed.csv", name="x/speed.csv"))
+    assert "series:x/a/speed/2024-03-01T23:50:00" in series(read(tmp_path / "city" / "speed.csv", name="x/speed.csv"))
 
 
 def test_neighbours(tmp_path: Path) -> None:
@@ -417,13 +417,25 @@ ARRAYS = {
 }
 
 
+def test_files_of_an_hour_each_are_parts_of_a_day(tmp_path: Path) -> None:
+    hours = {
+        f"T{hour}.csv": f"time,sensor_id,speed\n2024-01-01T0{hour}:00,a,{hour}1\n2024-01-01T0{hour}:30,a,{hour}2\n"
+        for hour in range(2)
+    }
+    records = read(write(tmp_path / "city", **hours))
+    assert values(records) == {
+        "city/a/speed/2024-01-01": [1, 2],
+        "city/a/speed/2024-01-01T01:00:00": [11, 12],
+    }
+
+
 def test_an_archive(tmp_path: Path) -> None:
     adjacency = np.array([[1, 0.5], [0.5, 1]])
     records = read_text(tmp_path, archive(**ARRAYS, adj=adjacency), "x.npz")
     assert not rejected(records)
     assert values(records) == {
-        "net/a/speed/2024-01-01": [1, 3],
-        "net/b/speed/2024-01-01": [2],
+        "net/a/speed/2024-01-01T23:50:00": [1, 3],
+        "net/b/speed/2024-01-01T23:50:00": [2],
         "net/a/speed/2024-01-02": [5],
         "net/b/speed/2024-01-02": [6],
     }

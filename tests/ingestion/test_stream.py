@@ -20,7 +20,7 @@ import pytest
 
 from ingestion.dead_letters import read_letters
 from ingestion.stream import Consumer, Window
-from ingestion.stream_brokers import Received, open_feed
+from ingestion.stream_brokers import Received, open_feed, without_credentials
 from kg.errors import InputError, StoreUnavailableError
 from kg.store import GraphStore
 from tests.support.backends import Backend
@@ -262,6 +262,18 @@ def test_a_window_keeps_the_latest() -> None:
     assert [id_ in window for id_ in ids] == [False, False, True, True, True, True]
     window.load("")
     assert ids[5] not in window
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("amqp://user:pa/ss@host", "amqp://host"),
+        ("nats://host:4222/S?password=p&tls=1", "nats://host:4222/S?password=…&tls=1"),
+        ("redis://host/0?Token=t", "redis://host/0?Token=…"),
+    ],
+)
+def test_secrets_are_not_shown(url: str, shown: str) -> None:
+    assert without_credentials(url) == shown
 
 
 @pytest.mark.parametrize(

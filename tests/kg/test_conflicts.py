@@ -70,3 +70,28 @@ async def test_conflicts(backend: Backend) -> None:
         assert await find_conflicts(store) == []
     finally:
         await store.close()
+
+
+async def test_a_kind_and_what_it_is_a_kind_of_are_no_conflict(backend: Backend) -> None:
+    store = await backend.open()
+    try:
+        kinds = [
+            Entity(f"object:{name}", ("ObjectClass",), A.id, {"name": name})
+            for name in ("sedan", "car", "vehicle", "person")
+        ]
+        claims = [
+            Claim("object:sedan", "IS_A", "object:car", A.id),
+            Claim("object:car", "IS_A", "object:vehicle", A.id),
+            Claim("D:1", "INSTANCE_OF", "object:sedan", B.id),
+            Claim("D:1", "INSTANCE_OF", "object:vehicle", B.id),
+            Claim("D:2", "INSTANCE_OF", "object:sedan", B.id),
+            Claim("D:2", "INSTANCE_OF", "object:vehicle", B.id),
+            Claim("D:2", "INSTANCE_OF", "object:person", A.id),
+        ]
+        seen = [Entity(id_, ("Detection",), A.id) for id_ in ("D:1", "D:2")]
+        await store.write(Batch([A, B], [*kinds, *seen], claims))
+        (found,) = await find_conflicts(store)
+        assert found["subject"]["id"] == "D:2"
+        assert {side[1] for side in sides(found)} == {"object:sedan", "object:person"}
+    finally:
+        await store.close()
