@@ -25,7 +25,7 @@ class FhirReader:
     """
 
     name = "fhir"
-    version = "1"
+    version = "2"
     extensions: tuple[str, ...] = (".json", *LINE_EXTENSIONS)
     example = "evigraph ingest fhir bundle.json"
 

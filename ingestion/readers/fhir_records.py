@@ -73,7 +73,7 @@ class Writer:
         birth, death = value.get("birthDate") or value.get("bornDate"), value.get("deceasedDateTime")
         death = death or value.get("deceasedDate")
         properties["birth_date"] = birth if isinstance(birth, str) else ""
-        properties["death_date"] = moment(death)[:10]
+        properties["death_date"] = death[:10] if isinstance(death, str) and moment(death) else ""  # the day there
         dead = bool(death) or value.get("deceasedBoolean") is True or "deceasedAge" in value
         properties["vital_status"] = "DECEASED" if dead else "ALIVE" if value.get("deceasedBoolean") is False else ""
         stated = {k: v for k, v in properties.items() if v}

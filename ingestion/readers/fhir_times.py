@@ -60,7 +60,7 @@ def age(quantity: object) -> str:
 
 
 def _since_birth(text: str, birth: str) -> str:
-    """The age at a date in days; empty unless both are known to the day.
+    """The age at a date, or at a dateTime where it was stated, in days; empty unless both are known to the day.
 
     Raises:
         ValueError: it lies before birth.
@@ -80,12 +80,12 @@ def onset(resource: dict[str, Any], birth: str, problems: Problems) -> Qualifier
     try:
         if "onsetDateTime" in resource or "onsetPeriod" in resource:
             period = resource.get("onsetPeriod") or {"start": resource.get("onsetDateTime")}
-            start, end = moment(period.get("start")), moment(period.get("end"))
-            if start:
-                found["valid_from"] = start
-                found["onset_age"] = _since_birth(start, birth)
-            if start and end:
-                found["onset_age_end"] = _since_birth(end, birth)
+            start, end = period.get("start"), period.get("end")
+            if since := moment(start):
+                found["valid_from"] = since
+                found["onset_age"] = _since_birth(str(start), birth)
+            if since and moment(end):
+                found["onset_age_end"] = _since_birth(str(end), birth)
         elif "onsetAge" in resource:
             found["onset_age"] = age(resource["onsetAge"])
         elif "onsetRange" in resource:
@@ -109,9 +109,10 @@ def abatement(resource: dict[str, Any], birth: str, problems: Problems) -> Quali
     try:
         if "abatementDateTime" in resource or "abatementPeriod" in resource:
             period = resource.get("abatementPeriod") or {"end": resource.get("abatementDateTime")}
-            if end := moment(period.get("end")):
-                found["valid_to"] = end
-                found["resolution_age"] = _since_birth(end, birth)
+            end = period.get("end")
+            if until := moment(end):
+                found["valid_to"] = until
+                found["resolution_age"] = _since_birth(str(end), birth)
         elif "abatementAge" in resource:
             found["resolution_age"] = age(resource["abatementAge"])
         elif "abatementRange" in resource:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +29,8 @@ _CATEGORIES = (
 )  # fmt: skip
 _BRAND = ("brand", "brandname", "manufacturer", "maker", "品牌")
 _PRICE = ("price", "listprice", "unitprice", "价格")
+_SIGNS = "$€£¥₹ \u00a0\u202f"
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3}){2,}")
 _TEXTS = {
     "name": (
         "name",
@@ -63,7 +66,7 @@ class ItemsReader:
     """
 
     name = "items"
-    version = "1"
+    version = "2"
     extensions: tuple[str, ...] = (*TABLE_EXTENSIONS, ".item", ".user")
     example = "evigraph ingest items ml-100k.item"
 
@@ -151,7 +154,7 @@ class _Items:
             raise ValueError(f"no {self._table.names[self._key]}")
         properties: dict[str, Value] = {n: text for n, i in self._texts.items() if (text := _text(cells[i]))}
         if self._price is not None and (price := _text(cells[self._price])):
-            properties["price"] = number(price.lstrip("$€£¥ ").replace(",", ""), self._table.names[self._price])
+            properties["price"] = _amount(price, self._table.names[self._price], self._table.delimiter)
         if details := _pairs(self._table, row, self._used):  # type: ignore[arg-type]
             properties["details"] = details
         return Entity(self._items.id(key), ("Item",), self._document.id, properties, self._document.id, place)
@@ -165,3 +168,23 @@ class _Items:
 
 def _text(cell: Cell) -> str:
     return " ".join((cell if isinstance(cell, str) else " ".join(cell)).split())
+
+
+def _amount(text: str, name: str, delimiter: str) -> float:
+    """A price as shops write it: `$1,200.50`, `49,90 €`, `1.299,00`. Of two signs the last one is the decimal one.
+
+    Raises:
+        ValueError: it is no number, or `1,299` in a table with semicolons, which may be thousands or a fraction.
+    """
+    stated = text.strip(_SIGNS)
+    if "," in stated and "." in stated:
+        decimal = max(",.", key=stated.rfind)
+        stated = stated.replace("." if decimal == "," else ",", "").replace(decimal, ".")
+    elif _THOUSANDS.fullmatch(stated):
+        stated = stated.replace(",", "")
+    elif stated.count(",") == 1:
+        thousands = len(stated.rpartition(",")[2]) == 3
+        if thousands and delimiter == ";":
+            raise ValueError(f"{name} {text!r} may be thousands or a fraction; write it without the comma")
+        stated = stated.replace(",", "" if thousands else ".")
+    return number(stated, name)

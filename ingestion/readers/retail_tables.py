@@ -70,6 +70,7 @@ class Table:
         self._document = document
         name = document.path.name.lower()
         self._quoted = name.endswith(".csv")
+        self.delimiter = ""
         if name.endswith(".parquet"):
             header, self._rows = _parquet(document)
         else:
@@ -79,7 +80,7 @@ class Table:
                 raise ValueError(f"no header: {first.reason}")
             if not first or not first[1].strip():
                 raise ValueError("no header; the file is empty")
-            self._delimiter = max(",;\t|", key=first[1].count) if self._quoted else "\t"
+            self.delimiter = max(",;\t|", key=first[1].count) if self._quoted else "\t"
             try:
                 header = self._split(first[1])
             except csv.Error as error:
@@ -115,8 +116,8 @@ class Table:
 
     def _split(self, text: str) -> list[str]:
         if self._quoted and '"' in text:
-            return next(csv.reader([text], delimiter=self._delimiter, strict=True))
-        return text.split(self._delimiter)
+            return next(csv.reader([text], delimiter=self.delimiter, strict=True))
+        return text.split(self.delimiter)
 
     def _text_rows(self) -> Iterator[Row | Rejected]:
         width = len(self.names)
@@ -156,7 +157,7 @@ class Table:
             if '"' in item[1]:
                 with suppress(csv.Error):
                     return next(
-                        csv.reader("\n".join(parts).splitlines(keepends=True), delimiter=self._delimiter, strict=True)
+                        csv.reader("\n".join(parts).splitlines(keepends=True), delimiter=self.delimiter, strict=True)
                     )
         pending[:0] = looked
         return None

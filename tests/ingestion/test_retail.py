@@ -186,6 +186,34 @@ def test_items(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("stated", "price"),
+    [
+        ("12,99", 12.99),
+        ("1.299,00", 1299.0),
+        ("49,90 €", 49.9),
+        ("$1,200.50", 1200.5),
+        ("1,299,000", 1299000.0),
+        ("1,299", None),
+    ],
+)
+def test_prices_of_tables_with_semicolons(tmp_path: Path, stated: str, price: float | None) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(f"item_id;price\na;{stated}\n", "utf-8")
+    records = read_all(get_reader("items"), path)
+    if price is None:
+        assert len(rejected(records)) == 1
+    else:
+        assert entities(records)["item:x/a"] == {"price": price}
+
+
+def test_thousands_between_commas(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text('item_id,price\na,"$1,299"\nb,"1,299.50"\n', "utf-8")
+    found = entities(read_all(get_reader("items"), path))
+    assert [found[f"item:x/{key}"]["price"] for key in "ab"] == [1299.0, 1299.5]
+
+
 def test_users(tmp_path: Path) -> None:
     records = read_all(get_reader("items"), write(tmp_path / "ml", **{"ml.user": USERS}))
     assert entities(records) == {"user:ml/1": {"profile": ("age=24", "occupation=technician")}}
