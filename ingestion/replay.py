@@ -90,6 +90,10 @@ async def replay(
             kept += of_document
             continue
         refused = await _replay_document(store, document, of_document, report)
+        if failure := next((letter for letter in refused if letter.number == 0), None):
+            report.left.append((id_, f"could not be read to its end: {failure.reason}"))
+            kept += of_document
+            continue
         kept += refused
         report.refused += len(refused)
         report.written += len(of_document) - len(refused)
@@ -166,7 +170,7 @@ def _accompanied(document: Document, content: str, found: Found) -> Document | N
 async def _replay_document(
     store: GraphStore, document: Document, letters: list[DeadLetter], report: ReplayReport
 ) -> list[DeadLetter]:
-    """Tries the letters of one document; gives those that were refused again."""
+    """Tries the letters of one document; gives those that were refused again, and one with number 0 if it broke off."""
     reader = get_reader(document.id.partition(":")[0])
     resolver = VocabularyResolver(store.ontology, mentions=getattr(reader, "mentions", False))
     await resolver.learn(store)

@@ -304,7 +304,7 @@ class Consumer:
             records.append(Rejected(error.reason, error.place, "", self._document))
         except Exception as error:  # one message must not stop all that come after it
             log.exception("a message can't be read", id=message.id.hex())
-            records.append(Rejected(f"the reader failed: {error or type(error).__name__}", "", "", self._document))
+            records.append(Rejected(f"the reader failed: {str(error) or type(error).__name__}", "", "", self._document))
         return records
 
     def _letters_of(self, message: Received, refused: Sequence[Rejected], first: int = 1) -> list[DeadLetter]:

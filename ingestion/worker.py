@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+import structlog
+
 from ingestion.dead_letters import MAX_RECORD, DeadLetter
 from ingestion.readers.base import Document, Reader, unreadable
 from ingestion.resolve import VocabularyResolver
@@ -15,6 +17,8 @@ from kg.changes import Unsaid
 from kg.errors import InputError
 from kg.model import Claim, Entity, Record, Source
 from kg.store import Batch, LedgerEntry, PreparedBatch
+
+log = structlog.get_logger("ingestion")
 
 _QUEUED_BATCHES = 2
 MAX_TEXT = 2_500_000
@@ -151,19 +155,24 @@ class Worker:
         for task in self._tasks:
             document = task.document
             self._resolver.start_document()
-            records = self._reader.read(document)
+            records: Iterator[Record] | None = None
             number = 0
             latest = task.known
             unsaid = Unsaid(document.id) if task.stale else None
             failure: InputError | None = None
             while True:
                 try:
+                    records = self._reader.read(document) if records is None else records
                     record = next(records, None)
                 except InputError as error:
                     failure = error
                     break
                 except OSError as error:
                     failure = unreadable(document.path, error)
+                    break
+                except Exception as error:  # one document must not stop all that come after it
+                    log.exception("a document can't be read on", document=document.id, record=number + 1)
+                    failure = InputError(f"the reader failed: {str(error) or type(error).__name__}", f"record {number + 1}")
                     break
                 if record is None:
                     break
@@ -180,13 +189,13 @@ class Worker:
                     latest = entry
                     yield chunk
                     chunk = Chunk()
+            if failure is not None:
+                chunk.rejected.append(unread(document, document.content, failure))
+                chunk.failed_documents += 1
             if task.only:
                 yield chunk
                 chunk = Chunk()
                 continue
-            if failure is not None:
-                chunk.rejected.append(unread(document, document.content, failure))
-                chunk.failed_documents += 1
             bytes_before += document.size
             chunk.bytes_read = bytes_before
             committed = max(number, task.skip)

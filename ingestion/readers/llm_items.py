@@ -10,7 +10,7 @@ from dataclasses import replace
 from types import UnionType
 
 from ingestion.readers.llm_candidates import NO_END, Candidate, End, Statement, Thing, Unfit, shown
-from ingestion.readers.llm_structure import CUT, MAX_DEPTH, STRAY, TWICE
+from ingestion.readers.llm_structure import CUT, MAX_DEPTH, STRAY, TWICE, parse_json
 from ingestion.readers.llm_words import (
     DESCRIPTIONS,
     EDGES,
@@ -407,8 +407,21 @@ def _node(node: object, place: str) -> Thing | Unfit:
     name = name or id_
     if name.casefold() in NOTHING:
         return Unfit("no name", place, text)
+    if _is_json(name):
+        return Unfit("JSON instead of a name", place, text)
     described = _text(all_.get(_pick(keys, DESCRIPTIONS)))
     return Thing(End(name, id_ if id_ != name else "", type_), place, text, described)
+
+
+def _is_json(name: str) -> bool:
+    """Whether a name is an object or a list of such, written as text."""
+    if name[:1] not in ("{", "["):
+        return False
+    try:
+        value = parse_json(name)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, Mapping) or _is_items(value)
 
 
 def _linked(statement: Statement, known: dict[str, End], *, opaque: bool) -> Candidate:

@@ -10,6 +10,7 @@ from ingestion.readers.base import Document, find_documents
 from ingestion.readers.graph_names import shipped_ontology
 from ingestion.readers.lines import lines
 from ingestion.readers.llm_answer import AnswerReader
+from ingestion.readers.llm_candidates import shown
 from ingestion.readers.llm_envelopes import Answer, answers
 from ingestion.readers.llm_placing import Origin, Placing
 from ingestion.readers.llm_structure import parse_json
@@ -37,7 +38,7 @@ class LlmTripleReader:
     """
 
     name = "llm_triples"
-    version = "1"
+    version = "2"
     extensions: tuple[str, ...] = (".json", ".jsonl", ".ndjson", ".txt", ".md")
     mentions = True
     example = "evigraph ingest llm_triples answers.jsonl"
@@ -64,6 +65,9 @@ class LlmTripleReader:
         for answer in _answers(document):
             if isinstance(answer, Rejected):
                 yield answer
+                continue
+            if answer.refused:
+                yield Rejected(answer.refused, answer.place, shown(answer.content), document.id)
                 continue
             model = answer.model or document.path.name.rsplit(".", 1)[0]
             source = f"llm:{quote(model, safe='/:@.+-_')}"

@@ -467,3 +467,44 @@ def test_mentions_become_terms_and_what_is_none_is_told(tmp_path: Path) -> None:
         ("[2]", "no OntologyTerm is called 'a heavy hear"),
         ("[4]", "HP:0000535 is obsolete, and was split i"),
     ]
+
+
+# ---- envelopes of services -------------------------------------------------------------------------------------------
+
+_SAID = '[{"subject": "OMIM:1", "relation": "has phenotype", "object": "Seizure"}]'
+
+
+@pytest.mark.parametrize(
+    "envelope",
+    [
+        {"model": "m", "output": []},
+        {"choices": []},
+        {"response": {"candidates": []}},
+        {"message": {"content": []}},
+        {"content": [{"type": "thinking", "thinking": "Let me see"}]},
+    ],
+)
+def test_an_empty_answer_is_a_dead_letter(tmp_path: Path, envelope: dict[str, object]) -> None:
+    records = read(tmp_path, json.dumps(envelope) + "\n" + json.dumps({"model": "m", "output": _SAID}), "a.jsonl")
+    assert len(rejected(records)) == 1
+    assert len(claims(records)) == 1
+
+
+@pytest.mark.parametrize(
+    "envelope",
+    [
+        {
+            "output": [
+                {"type": "reasoning", "summary": []},
+                {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": _SAID}]},
+            ]
+        },
+        {"content": [{"type": "thinking", "thinking": "Let me see"}, {"type": "text", "text": _SAID}]},
+        {"candidates": [{"content": {"parts": [{"text": "Let me see", "thought": True}, {"text": _SAID}]}}]},
+        {"content": [{"type": "tool_use", "name": "save", "input": {"triples": json.loads(_SAID)}}]},
+    ],
+)
+def test_what_a_model_thinks_is_not_what_it_says(tmp_path: Path, envelope: dict[str, object]) -> None:
+    records = read(tmp_path, json.dumps(envelope), "a.json")
+    assert len(claims(records)) == 1
+    assert not rejected(records)

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 import pytest_asyncio
+from structlog.testing import capture_logs
 
 from benchmarks.crash import Load, load_killed, load_undisturbed
 from benchmarks.stores import Database
 from ingestion.pipeline import IngestionReport, Progress, ingest
-from ingestion.readers.base import Document, get_reader
+from ingestion.readers.base import Document, find_documents, get_reader
 from ingestion.readers.hpo import HpoReader
 from ingestion.resolve import VocabularyResolver
 from ingestion.worker import Task, Worker
 from kg.dialect import ArcadeDialect, Neo4jDialect
 from kg.errors import ConflictError, InputError, StoreUnavailableError
+from kg.model import Entity, Record, Source
 from kg.store import Batch, GraphStore, WriteReport
 from tests.ingestion import samples
 from tests.ingestion.samples import HPOA, HPOA_HEAD, OBO, hpoa_row, packet, write_hpo, write_json
@@ -235,6 +237,55 @@ class TestPermissions:
             ("phenopackets:cases/closed", "no permission to read it"),
         }
         assert await load.store.entity("phenopacket:open") is not None
+
+
+class Failing:
+    """A reader whose second record of a file `bad…` is an error of its own; of `worse…` the first."""
+
+    name = "failing"
+    version = "1"
+    extensions = (".txt",)
+    example = ""
+
+    def documents(self, path: Path | None = None, name: str | None = None) -> Iterator[Document]:
+        assert path is not None
+        return find_documents(self, path, name)
+
+    def read(self, document: Document) -> Iterator[Record]:
+        if document.path.stem.startswith("worse"):
+            raise KeyError("choices")
+        return self._records(document)
+
+    def _records(self, document: Document) -> Iterator[Record]:
+        stem = document.path.stem
+        yield Source(document.id, "document", document=document.id)
+        yield Entity(f"OMIM:{stem}1", ("Disease",), document.id, {"name": "one"}, document.id)
+        if stem.startswith("bad"):
+            raise RecursionError
+        yield Entity(f"OMIM:{stem}2", ("Disease",), document.id, {"name": "two"}, document.id)
+
+
+async def test_a_reader_that_fails_costs_its_document_alone(load: Loads, tmp_path: Path) -> None:
+    folder = tmp_path / "cases"
+    folder.mkdir()
+    for stem in ("a", "bad", "worse", "z"):
+        (folder / f"{stem}.txt").write_text(stem)
+    with capture_logs() as logged:
+        report = await ingest(load.store, Failing(), folder, dead_letters=load.file)
+    assert (report.loaded, report.failed_documents, report.failed) == (2, 2, True)
+    assert [(x["document"], x["number"], x["place"], x["reason"]) for x in load.letters] == [
+        ("failing:cases/bad.txt", 0, "record 3", "the reader failed: RecursionError"),
+        ("failing:cases/worse.txt", 0, "record 1", "the reader failed: 'choices'"),
+    ]
+    assert [(x["document"], bool(x["exc_info"])) for x in logged if x["log_level"] == "error"] == [
+        ("failing:cases/bad.txt", True),
+        ("failing:cases/worse.txt", True),
+    ]
+    assert await load.store.entity("OMIM:z2") is not None
+    ledger = await load.store.ledger()
+    assert {id_: entry.complete for id_, entry in ledger.items()} == {
+        f"failing:cases/{stem}.txt": stem in ("a", "z") for stem in ("a", "bad", "worse", "z")
+    }
 
 
 class TestVocabulary:
