@@ -60,7 +60,7 @@ async def replay_messages(store: GraphStore, document: str, letters: Sequence[De
         except InputError as error:
             records.append(Rejected(error.reason, error.place, "", document))
         except Exception as error:  # noqa: BLE001 (as in a stream: one message must not stop the others)
-            records.append(Rejected(f"the reader failed: {error or type(error).__name__}", "", "", document))
+            records.append(Rejected(f"the reader failed: {str(error) or type(error).__name__}", "", "", document))
         messages.append(records)
     parts = await sorter.sort(messages)
     apart = {(letter.content, letter.record) for letter in letters if letter.holds == CLAIMS}

@@ -104,7 +104,9 @@ class Feed(ABC):
         except TimeoutError:
             raise InputError(f"no answer within {_START_S:g} s", self.url) from None
         except Exception as error:  # each client library has errors of its own
-            raise InputError(f"can't subscribe to {self.topic}: {str(error) or type(error).__name__}", self.url) from error
+            raise InputError(
+                f"can't subscribe to {self.topic}: {str(error) or type(error).__name__}", self.url
+            ) from error
 
     async def stop(self) -> None:
         """Ends the subscription and the connection."""

@@ -172,7 +172,9 @@ class Worker:
                     break
                 except Exception as error:  # one document must not stop all that come after it
                     log.exception("a document can't be read on", document=document.id, record=number + 1)
-                    failure = InputError(f"the reader failed: {str(error) or type(error).__name__}", f"record {number + 1}")
+                    failure = InputError(
+                        f"the reader failed: {str(error) or type(error).__name__}", f"record {number + 1}"
+                    )
                     break
                 if record is None:
                     break

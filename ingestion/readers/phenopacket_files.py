@@ -65,7 +65,7 @@ def messages(document: Document) -> Iterator[Parsed | Rejected]:
         if not _is_archive(document) or getattr(error, "errno", None) is not None:
             raise  # the disk failed, not the archive
         after = f" after {last}" if last else ""
-        yield Rejected(f"the archive breaks off{after}: {error or type(error).__name__}", last, "", document.id)
+        yield Rejected(f"the archive breaks off{after}: {str(error) or type(error).__name__}", last, "", document.id)
         return
     if not found and _is_archive(document):
         yield Rejected(f"no {', '.join(MESSAGE_EXTENSIONS)} inside the archive", "", "", document.id)
