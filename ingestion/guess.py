@@ -42,6 +42,7 @@ _BY_JSON = (
     ("coco", _keys("images", "annotations")),
     ("coco", _keys("images", "file_name")),
     ("frigate", _keys("before", "after", "camera")),
+    ("frigate", _keys("camera", "label", "has_snapshot")),
     ("deepstream", _keys("@timestamp", "sensorId", "objects")),
     ("deepstream", _keys("@timestamp", "mdsversion")),
     ("vias", _keys("event_type", "stream_id", "task_id")),
@@ -57,11 +58,18 @@ _BY_XML = (
     ("sumo_outputs", r"<(meandata|fcd-export|detector|e1-detector|e1Detector|interval|timestep)\b"),
     ("rdf", r"<rdf:RDF\b"),
 )
-_YOLO = re.compile(r"(\d+(\s+-?[\d.eE+-]+){4,5}\s*(\n|$))+")
+_LLM = re.compile(
+    r"""```|<\|>|\(\s*["']?(entity|relationship)["']?|\[\s*[\[(]\s*["']|"""
+    r"""["']?(subject|head|triples?|triplets|relationships|choices|candidates|output|response|completion)["']?\s*:|"""
+    r"""["']nodes["']\s*:.*["'](edges|relationships)["']\s*:|["']role["']\s*:\s*["']assistant["']""",
+    re.DOTALL | re.IGNORECASE,
+)
+"""What answers of language models begin with, or have in them; other texts and JSON may be anything."""
+_YOLO = re.compile(r"(\d+([ \t]+-?[\d.eE+-]+){4,}\s*(\n|$))+")
 _MOT = re.compile(r"(\s*-?\d+\s*(,\s*-?[\d.eE+-]+\s*){5,9}(\n|$))+")
 _USER = re.compile(r"user|customer|visitor|member", re.IGNORECASE)
 _ITEM = re.compile(r"item|product|movie|sku|asin|business", re.IGNORECASE)
-_TIME = re.compile(r"time|date|stamp", re.IGNORECASE)
+_TIME = re.compile(r"(^|[^a-z])(date)?time(stamp)?|(^|[^a-z])(date|stamp)|Time|Date|时间|日期", re.ASCII)
 
 
 def guess_reader(path: Path) -> str:
@@ -110,14 +118,15 @@ def _of_content(path: Path, name: str) -> str | None:
     if start.startswith("<"):
         return next((reader for reader, pattern in _BY_XML if re.search(pattern, head)), None)
     if start.startswith(("{", "[")):
-        return next((reader for reader, fits in _BY_JSON if fits(head)), "llm_triples")
+        found = next((reader for reader, fits in _BY_JSON if fits(head)), None)
+        return found or ("llm_triples" if _LLM.search(head) else None)
     if name.endswith(".txt"):
         lines = "\n".join(line for line in head.splitlines()[:20] if line.strip() and not line.startswith("#"))
         if _YOLO.fullmatch(lines):
             return "yolo"
         if _MOT.fullmatch(lines):
             return "mot"
-    return "llm_triples" if name.endswith((".txt", ".md")) else None
+    return "llm_triples" if name.endswith((".txt", ".md")) and _LLM.search(head) else None
 
 
 def _of_columns(columns: list[str]) -> str | None:

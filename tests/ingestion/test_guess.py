@@ -40,6 +40,43 @@ def test_by_name_and_content(reader: str, tmp_path: Path) -> None:
     assert guess_reader(tmp_path) == reader
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("package.json", '{"name": "shop", "version": "1.0.0", "dependencies": {"left-pad": "1"}}'),
+        ("places.json", '{"type": "FeatureCollection", "features": [{"type": "Feature", "geometry": null}]}'),
+        ("users.json", '[{"id": 1, "name": "Ann", "email": "ann@example.org"}]'),
+        ("graph.json", '{"nodes": [{"id": "a"}], "links": [{"source": "a", "target": "a", "value": 1}]}'),
+        ("notes.txt", "Dear all, the meeting is on Monday.\n"),
+        ("README.md", "# Shop\n\nWhat this is for.\n"),
+        ("reviews.csv", "sentiment,text\n1,fine\n"),
+    ],
+)
+def test_what_may_be_anything_is_not_guessed(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match="which format is this"):
+        guess_reader(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reader"),
+    [
+        ("a.json", '[{"subject": "A", "relation": "is a", "object": "B"}]', "llm_triples"),
+        ("a.jsonl", '{"model": "m", "output": "[]"}\n', "llm_triples"),
+        ("a.json", '{"nodes": [{"id": "a"}],\n "edges": [{"source": "a", "target": "b"}]}', "llm_triples"),
+        ("a.txt", '("entity"<|>A<|>PERSON<|>text)##', "llm_triples"),
+        ("a.txt", "0 0.1 0.1 0.9 0.1 0.9 0.9 0.1 0.9\n", "yolo"),
+        ("a.json", '[{"camera": "yard", "id": "1.5-a", "label": "dog", "has_snapshot": true}]', "frigate"),
+        ("a.csv", "sensor,startTime,flow\n", "series"),
+        ("a.csv", "Timestamp,s1\n", "series"),
+        ("a.csv", "date_time,s1\n", "series"),
+    ],
+)
+def test_by_content(tmp_path: Path, name: str, text: str, reader: str) -> None:
+    (tmp_path / name).write_text(text)
+    assert guess_reader(tmp_path / name) == reader
+
+
 @pytest.mark.skipif(not SHARED.exists(), reason="the samples are not here")
 @pytest.mark.parametrize(
     ("path", "reader"),
