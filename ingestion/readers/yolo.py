@@ -35,6 +35,9 @@ _ABOVE = 3
 """Folders above a label file in which its names may lie (`set/labels/train/a.txt`, `set/data.yaml`)."""
 _WHOLE = re.compile(r"\d+")
 _MAX_LINE = 1 << 16
+_SHARE = 1.001
+_NEAR, _MOST, _POINTS = 0.02, 0.9, 4
+"""Keypoints lie within their box, most of them but for so much of the picture; fewer than so many prove nothing."""
 
 
 class YoloReader:
@@ -46,7 +49,7 @@ class YoloReader:
     """
 
     name = "yolo"
-    version = "1"
+    version = "2"
     extensions: tuple[str, ...] = (".txt",)
     example = "evigraph ingest yolo runs/detect/exp"
 
@@ -131,17 +134,21 @@ class _Labels:
         class_ = integer(values[0], "class", 0, 1_000_000)
         rest = values[1:]
         confidence, track = None, None
-        if len(rest) == 6 and _WHOLE.fullmatch(cells[6]):
-            track = Track(curie("track", self._run.id, cells[6]), cells[6], self._medium)
-            rest = rest[:5]
-        if len(rest) == 5:
-            confidence = parsed_number(cells[5], "confidence", 0.0, 1.0)
-        if len(rest) in (4, 5):
-            box, name = Box.around(*rest[:4]), "box"
-            for share, side in zip(rest[:4], ("x", "y", "width", "height"), strict=True):
-                if not 0.0 <= share <= 1.001:
-                    raise ValueError(f"{side}: {share:g} is no share of the picture (0…1)")
-        elif len(rest) >= 6 and len(rest) % 2 == 0:
+        if (len(rest) == 6 and _WHOLE.fullmatch(cells[6])) or (len(rest) >= 5 and _is_track(cells[-1])):
+            track = Track(curie("track", self._run.id, cells[-1]), cells[-1], self._medium)
+            rest = rest[:-1]
+        if len(rest) == 5 or (len(rest) > 5 and len(rest) % 2):
+            confidence = parsed_number(cells[len(rest)], "confidence", 0.0, 1.0)
+            rest = rest[:-1]
+        if len(rest) == 4:
+            box, name = Box.around(*rest), "box"
+            _check_shares(rest, ("x", "y", "width", "height"))
+        elif len(rest) >= 6:
+            if _may_be_pose(values[1:]):
+                raise ValueError(
+                    f"{len(cells)} columns may be a box with keypoints or a polygon; keypoints are not read"
+                )
+            _check_shares(rest, ("x", "y") * (len(rest) // 2))
             box, name = Box(min(rest[::2]), min(rest[1::2]), max(rest[::2]), max(rest[1::2])), "polygon"
         else:
             raise ValueError(f"{len(cells)} columns; wanted are class, x, y, width, height and maybe a confidence")
@@ -162,3 +169,35 @@ class _Labels:
             raise ValueError(f"class: {class_} is not among the {len(self._names)} names")
         folder = key_of(self._id).partition("/")[0]
         return ObjectClass(curie("object", folder, f"class{class_}"), f"class{class_}")
+
+
+def _is_track(cell: str) -> bool:
+    """Whether a last column is a track's number, as trackers append it: no share and no confidence is beyond 1."""
+    return _WHOLE.fullmatch(cell) is not None and int(cell) > 1
+
+
+def _check_shares(values: list[float], names: tuple[str, ...]) -> None:
+    """Checks coordinates.
+
+    Raises:
+        ValueError: one is no share of the picture.
+    """
+    for share, name in zip(values, names, strict=True):
+        if not 0.0 <= share <= _SHARE:
+            raise ValueError(f"{name}: {share:g} is no share of the picture (0…1)")
+
+
+def _may_be_pose(values: list[float]) -> bool:
+    """Whether columns may be a box and keypoints (x, y and how sure) within it, and maybe a confidence and a track."""
+    left, top, right, bottom = Box.around(*values[:4]) if values[2] > 0 and values[3] > 0 else (1.0, 1.0, 0.0, 0.0)
+    for extra in range(3):
+        points = values[4 : len(values) - extra]
+        if len(points) >= 3 * _POINTS and len(points) % 3 == 0:
+            seen = list(zip(points[::3], points[1::3], strict=True))
+            within = sum(
+                (left - _NEAR <= x <= right + _NEAR and top - _NEAR <= y <= bottom + _NEAR) or x == y == 0.0
+                for x, y in seen
+            )
+            if within >= _MOST * len(seen):
+                return True
+    return False

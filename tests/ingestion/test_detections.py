@@ -183,6 +183,44 @@ def test_yolo(tmp_path: Path) -> None:
     }
 
 
+_POLYGON = "0.1 0.1 0.3 0.1 0.3 0.4 0.1 0.4"
+_KEYPOINTS = " ".join(f"{0.4 + n / 100:g} {0.6 - n / 100:g} 0.9" for n in range(17))
+
+
+@pytest.mark.parametrize(
+    ("line", "confidence", "track"),
+    [
+        (f"0 {_POLYGON}", 1.0, None),
+        (f"0 {_POLYGON} 0.7", 0.7, None),
+        (f"0 {_POLYGON} 0.7 12", 0.7, "12"),
+        (f"0 {_POLYGON} 12", 1.0, "12"),
+        ("0 0.2 0.25 0.2 0.3 12", 1.0, "12"),
+        ("0 0.2 0.25 0.2 0.3 0.7 1", 0.7, "1"),
+    ],
+)
+def test_yolo_results_of_segmentation_and_tracking(
+    tmp_path: Path, line: str, confidence: float, track: str | None
+) -> None:
+    records = read("yolo", tmp_path, {"a.txt": line + "\n"})
+    more = {"track_id": track} if track else {}
+    assert list(entities(records, "Detection").values()) == [shares(0.1, 0.1, 0.3, 0.4, **more)]
+    assert {c for id_, _, c in claims(records, "INSTANCE_OF") if "detection" in id_} == {confidence}
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (f"0 0.5 0.5 0.3 0.3 {_KEYPOINTS}", "keypoints are not read"),
+        (f"0 0.5 0.5 0.3 0.3 {_KEYPOINTS} 0.8", "keypoints are not read"),
+        (f"0 0.5 0.5 0.3 0.3 {_KEYPOINTS} 0.8 7", "keypoints are not read"),
+        ("0 0.1 0.1 0.3 0.1 1.3 0.4", "x: 1.3 is no share of the picture"),
+    ],
+)
+def test_yolo_lines_that_are_no_boxes(tmp_path: Path, line: str, reason: str) -> None:
+    (record,) = (r for r in read("yolo", tmp_path, {"a.txt": line + "\n"}) if isinstance(r, Rejected))
+    assert reason in record.reason
+
+
 @pytest.mark.parametrize(
     ("file", "content"),
     [("coco.names", "person\nsign\n"), ("classes.txt", "person\nsign"), ("data.yaml", "names: [person, sign]")],

@@ -195,9 +195,9 @@ CASES: dict[str, Case] = {
     "yolo confidence": (
         "yolo",
         "a.txt",
-        "0 .5 .5 .1 .1 7\n0 .5 .5 .1 .1\n",
+        "0 .5 .5 .1 .1 7.5\n0 .5 .5 .1 .1\n",
         1,
-        [("L1", "confidence: 7.0 is outside 0…1")],
+        [("L1", "confidence: 7.5 is outside 0…1")],
     ),
     "yolo long line": ("yolo", "a.txt", "0 " * 50_000 + "\n0 .5 .5 .1 .1\n", 1, [("L1", "line of 100,001 bytes")]),
     "frigate truncated": ("frigate", "e.jsonl", FRIGATE + "\n" + FRIGATE[:200], 1, [("L2", "not JSON")]),
