@@ -11,10 +11,9 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
+from kg.changes import Change
+from kg.messages import chunks
 from kg.model import Claim, Entity
-
-_MOST_IDS = 10_000
-"""In one node."""
 
 Rows = list[dict[str, Any]]
 Run = Callable[..., Awaitable[Rows]]
@@ -23,31 +22,34 @@ Run = Callable[..., Awaitable[Rows]]
 CREATE_EXTENTS = "UNWIND $rows AS r CREATE (x:Extent) SET x = r"
 DELETE_EXTENTS = "MATCH (x:Extent {document: $document}) DELETE x"
 
-_FACTS = """
-MATCH (s:Entity)-[f:{type}]->(o:Entity)
+FACT_COLUMNS = """s.id AS subject, o.id AS object, f.sources AS sources, f.documents AS documents,
+       f.qualifiers AS qualifiers, f.confidences AS confidences, f.places AS places"""
+"""Of a fact f from s to o: its ends, and what `FactClaims` reads."""
+ENTITY_COLUMNS = """n.id AS id, labels(n) AS labels, n.sources AS sources, n.documents AS documents,
+       n.descriptions AS descriptions, n.places AS places"""
+"""Of an entity n: what `Descriptions` reads, and its labels."""
+
+_FACTS = f"""
+MATCH (s:Entity)-[f:{{type}}]->(o:Entity)
 WHERE any(id IN $cited WHERE id IN f.sources OR id IN f.documents)
-RETURN s.id AS subject, o.id AS object, f.sources AS sources, f.documents AS documents,
-       f.qualifiers AS qualifiers, f.confidences AS confidences, f.places AS places
+RETURN {FACT_COLUMNS}
 """
-_FACTS_OF = """
-UNWIND $ids AS id MATCH (s:Entity {{id: id}})-[f:{type}]->(o:Entity)
+_FACTS_OF = f"""
+UNWIND $ids AS id MATCH (s:Entity {{{{id: id}}}})-[f:{{type}}]->(o:Entity)
 WHERE any(c IN $cited WHERE c IN f.documents)
-RETURN s.id AS subject, o.id AS object, f.sources AS sources, f.documents AS documents,
-       f.qualifiers AS qualifiers, f.confidences AS confidences, f.places AS places
+RETURN {FACT_COLUMNS}
 """
 _RELATIONS_OF = """
 UNWIND $ids AS id MATCH (s:Entity {id: id})-[f]->(o:Entity)
 WHERE any(c IN $cited WHERE c IN f.documents) RETURN DISTINCT type(f) AS relation
 """
-_ENTITIES = """
+_ENTITIES = f"""
 MATCH (n:Entity) WHERE any(id IN $cited WHERE id IN n.sources OR id IN n.documents)
-RETURN n.id AS id, labels(n) AS labels, n.sources AS sources, n.documents AS documents,
-       n.descriptions AS descriptions, n.places AS places
+RETURN {ENTITY_COLUMNS}
 """
-_ENTITIES_OF = """
-UNWIND $ids AS id MATCH (n:Entity {id: id}) WHERE any(c IN $cited WHERE c IN n.documents)
-RETURN n.id AS id, labels(n) AS labels, n.sources AS sources, n.documents AS documents,
-       n.descriptions AS descriptions, n.places AS places
+_ENTITIES_OF = f"""
+UNWIND $ids AS id MATCH (n:Entity {{id: id}}) WHERE any(c IN $cited WHERE c IN n.documents)
+RETURN {ENTITY_COLUMNS}
 """
 
 
@@ -63,11 +65,7 @@ def extents(entities: Iterable[Entity], claims: Iterable[Claim]) -> Rows:
 
 def rows_of(ids: dict[str, set[str]]) -> Rows:
     """Rows for `CREATE_EXTENTS`, of the ids by document."""
-    return [
-        {"document": document, "ids": named[start : start + _MOST_IDS]}
-        for document, named in ((document, sorted(named)) for document, named in sorted(ids.items()))
-        for start in range(0, len(named), _MOST_IDS)
-    ]
+    return [{"document": document, "ids": part} for document in sorted(ids) for part in chunks(sorted(ids[document]))]
 
 
 class Stated:
@@ -103,7 +101,19 @@ class Stated:
         return await self._run(_ENTITIES_OF, cited=self._cited, ids=self._ids)
 
 
-async def extent(run: Run, document: str) -> set[str] | None:
+async def stated_by(run: Run, change: Change, filed: Callable[[set[str]], set[str]]) -> Stated:
+    """Everything that a change concerns.
+
+    Args:
+        run: runs a reading statement.
+        change: to what sources or documents say.
+        filed: the entities under which what is stated of these may be filed; see `kg.same`.
+    """
+    ids = await _extent(run, change.document) if change.document else None
+    return Stated(run, change.ids, None if ids is None else filed(ids))
+
+
+async def _extent(run: Run, document: str) -> set[str] | None:
     """The entities that a document may speak of, as stated; None if the graph does not know."""
     state = await run("MATCH (g:GraphState {id: 'graph'}) RETURN g.extents AS extents")
     if not state or not state[0]["extents"]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from kg.batch import PreparedBatch
 from kg.changes import Change
-from kg.extents import Stated, extent
+from kg.extents import FACT_COLUMNS, stated_by
 from kg.merge import Descriptions, FactClaims
 from kg.messages import chunks, parts
 from kg.ontology import Ontology
@@ -87,8 +87,7 @@ class Preview:
         """Looks at what a changed document would take back, or say otherwise, of what it said before."""
         roots = await self._roots()
         change = AsStated(change, roots)
-        ids = await extent(self._run, change.document) if change.document else None
-        stated = Stated(self._run, change.ids, ids if ids is None else roots.all(ids))
+        stated = await stated_by(self._run, change, roots.all)
         for relation in await stated.relations(list(self._ontology.relations)):
             for row in await stated.facts(relation):
                 claims = FactClaims.from_properties(row)
@@ -100,8 +99,7 @@ class Preview:
             self.retracted += any(kept.entries.get(identity) != place for identity, place in said.entries.items())
 
 
-_FACTS = """
-UNWIND $rows AS r MATCH (s:Entity {{id: r.s}})-[f:{type}]->(o:Entity {{id: r.o}})
-RETURN s.id AS subject, o.id AS object, f.sources AS sources, f.documents AS documents,
-       f.qualifiers AS qualifiers, f.confidences AS confidences, f.places AS places
+_FACTS = f"""
+UNWIND $rows AS r MATCH (s:Entity {{{{id: r.s}}}})-[f:{{type}}]->(o:Entity {{{{id: r.o}}}})
+RETURN {FACT_COLUMNS}
 """

@@ -47,14 +47,13 @@ class Retractor(Writer):
             raise NotFoundError(f"no source or document {source!r}")
         change = Without(source, document=known[0]["described_in"] is None)
         orphans = await self._orphans(change) | {source}
-        facts, documents = await self._rewrite_facts(change)
-        entities, described_in = await self._rewrite_entities(change)
+        facts, entities, documents = await self._rewrite(change)
         await self._delete_sources(orphans)
         await self._run("MATCH (l:LedgerEntry {document: $id}) DELETE l", id=source)
         await self._run(DELETE_EXTENTS, document=source)
         await self._run(
             "UNWIND $ids AS id MATCH (l:LedgerEntry {document: id}) SET l.records = 0, l.complete = false",
-            ids=sorted({*documents, *described_in, *(known[0]["described_in"] or ())} - {source}),
+            ids=sorted({*documents, *(known[0]["described_in"] or ())} - {source}),
         )
         await self._forget_removals()
         return Retraction(self._version, entities, facts)
@@ -74,8 +73,7 @@ class Retractor(Writer):
         if now is None or (now.content, now.records) != (entry.content, entry.records):
             raise ConflictError(f"{entry.document} was changed by somebody else while it was loaded; load it again")
         orphans = await self._orphans(unsaid)
-        facts, _ = await self._rewrite_facts(unsaid)
-        entities, _ = await self._rewrite_entities(unsaid)
+        facts, entities, _ = await self._rewrite(unsaid)
         await self._delete_sources(orphans)
         await self._run(DELETE_EXTENTS, document=entry.document)
         await self._run(CREATE_EXTENTS, rows=rows_of({entry.document: unsaid.extent}))

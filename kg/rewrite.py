@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kg.changes import Change, Reweigh
-from kg.extents import Stated, extent
+from kg.extents import Stated, stated_by
 from kg.merge import Descriptions, FactClaims, SourceDescriptions
 from kg.messages import chunks
 from kg.transaction import Fact, Rows, Transaction
@@ -37,19 +37,28 @@ class Rewriter(Transaction):
         await self._run("UNWIND $rows AS r MATCH (s:Source {id: r.id}) SET s = r", rows=nodes)
         if not reweighed:
             return 0, 0
-        facts, _ = await self._rewrite_facts(Reweigh(reweighed))
-        entities, _ = await self._rewrite_entities(Reweigh(reweighed))
+        facts, entities, _ = await self._rewrite(Reweigh(reweighed))
         return facts, entities
 
-    async def _rewrite_facts(self, change: Change) -> tuple[int, set[str]]:
-        """Applies a change to all facts that it concerns.
+    async def _rewrite(self, change: Change) -> tuple[int, int, set[str]]:
+        """Applies a change to all facts and descriptions of entities that it concerns.
 
         Returns:
-            How many facts changed or went, and the documents of the claims that went.
+            How many facts and how many entities changed or went, and the documents of the claims and descriptions that
+            went.
         """
+        stated = await stated_by(self._rows, change, self._filed)
+        facts, of_claims = await self._rewrite_facts(change, stated)
+        entities, of_descriptions = await self._rewrite_entities(change, stated)
+        return facts, entities, of_claims | of_descriptions
+
+    def _filed(self, ids: set[str]) -> set[str]:
+        """Where what is said of these entities may be filed; see `kg.same`."""
+        return ids
+
+    async def _rewrite_facts(self, change: Change, stated: Stated) -> tuple[int, set[str]]:
         total = 0
         documents: set[str] = set()
-        stated = await self._stated(change)
         for relation in await stated.relations(list(self._ontology.relations)):
             rows = await stated.facts(relation)
             kept: Rows = []
@@ -67,14 +76,6 @@ class Rewriter(Transaction):
             total += len(kept) + len(gone)
         return total, documents
 
-    async def _stated(self, change: Change) -> Stated:
-        ids = await extent(self._rows, change.document) if change.document else None
-        return Stated(self._rows, change.ids, ids if ids is None else self._filed(ids))
-
-    def _filed(self, ids: set[str]) -> set[str]:
-        """Where what is said of these entities may be filed; see `kg.same`."""
-        return ids
-
     async def _replace_facts(self, relation: str, kept: Rows, gone: list[tuple[str, str]]) -> None:
         """Sets the facts that are kept, and deletes those that go with the entities that are bare then."""
         await self._run(SET_FACTS.format(type=relation), rows=kept)
@@ -87,9 +88,8 @@ class Rewriter(Transaction):
         await self._touch(subjects)
         self._touched.add(relation, subjects)
 
-    async def _rewrite_entities(self, change: Change) -> tuple[int, set[str]]:
-        """The same for descriptions of entities."""
-        rows = await (await self._stated(change)).entities()
+    async def _rewrite_entities(self, change: Change, stated: Stated) -> tuple[int, set[str]]:
+        rows = await stated.entities()
         before = [(row, Descriptions.from_properties(row)) for row in rows]
         after = [(row, said, change.descriptions(row["id"], said)) for row, said in before]
         await self._load_reliabilities({i[0] for _, _, rest in after for i in rest.entries})

@@ -177,11 +177,8 @@ class Merger(Retractor):
         super().commit()
         self._known.merges = self._roots.merges
 
-    async def _rewrite_facts(self, change: Change) -> tuple[int, set[str]]:
-        return await super()._rewrite_facts(self._as_stated(change))
-
-    async def _rewrite_entities(self, change: Change) -> tuple[int, set[str]]:
-        return await super()._rewrite_entities(self._as_stated(change))
+    async def _rewrite(self, change: Change) -> tuple[int, int, set[str]]:
+        return await super()._rewrite(self._as_stated(change))
 
     def _filed(self, ids: set[str]) -> set[str]:
         return self._roots.all(ids)

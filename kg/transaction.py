@@ -15,6 +15,7 @@ from neo4j import AsyncTransaction
 
 from kg.batch import LedgerEntry, PreparedFact
 from kg.errors import OntologyError
+from kg.extents import ENTITY_COLUMNS
 from kg.groups import Touched
 from kg.merge import Descriptions, FactClaims, belief_of
 from kg.messages import parts
@@ -200,8 +201,7 @@ UNWIND $ids AS id MATCH (s:Source {id: id})
 RETURN s.id AS id, s.reliability AS reliability, s.trust AS trust, s.quarantined AS quarantined,
        s.documents AS documents, s.descriptions AS descriptions
 """
-READ_ENTITIES = """
-UNWIND $ids AS id MATCH (n:Entity {id: id})
-RETURN n.id AS id, labels(n) AS labels, n.sources AS sources, n.documents AS documents,
-       n.descriptions AS descriptions, n.places AS places
+READ_ENTITIES = f"""
+UNWIND $ids AS id MATCH (n:Entity {{id: id}})
+RETURN {ENTITY_COLUMNS}
 """
