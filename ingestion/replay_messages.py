@@ -10,9 +10,7 @@ from ingestion.dead_letters import CLAIMS, PART, WHOLE, DeadLetter
 from ingestion.push import STREAM, Sorter, ledger_entry
 from ingestion.readers.base import READERS, get_reader
 from ingestion.readers.detection import Said
-from ingestion.stream_messages import message_function
-from kg.errors import InputError
-from kg.model import Record, Rejected
+from ingestion.stream_messages import message_function, records_of
 from kg.store import Batch, GraphStore, WriteReport
 
 PREFIXES = ("push:", STREAM)
@@ -51,17 +49,12 @@ async def replay_messages(store: GraphStore, document: str, letters: Sequence[De
     subscribed = unquote(document.partition(":")[2])
     sorter = Sorter(store, mentions=name in READERS and getattr(get_reader(name), "mentions", False))
     tried = [letter for letter in letters if letter.holds != PART and letter.is_kept]
-    messages = []
-    for letter in tried:
-        records: list[Record] = []
-        try:
-            read = readers[letter.holds]
-            records.extend(read(letter.record.encode(), letter.topic or subscribed, document, Said()))
-        except InputError as error:
-            records.append(Rejected(error.reason, error.place, "", document))
-        except Exception as error:  # noqa: BLE001 (as in a stream: one message must not stop the others)
-            records.append(Rejected(f"the reader failed: {str(error) or type(error).__name__}", "", "", document))
-        messages.append(records)
+    messages = [
+        records_of(
+            readers[letter.holds], letter.content, letter.record.encode(), letter.topic or subscribed, document, Said()
+        )
+        for letter in tried
+    ]
     parts = await sorter.sort(messages)
     apart = {(letter.content, letter.record) for letter in letters if letter.holds == CLAIMS}
     refused = []

@@ -30,9 +30,9 @@ from ingestion.push import STREAM, Sorted, Sorter, ledger_entry
 from ingestion.readers.base import READERS, get_reader
 from ingestion.readers.detection import Said
 from ingestion.stream_brokers import ID_BYTES, Feed, Received
-from ingestion.stream_messages import message_function, version_of
+from ingestion.stream_messages import message_function, records_of, version_of
 from ingestion.throughput import in_bulk
-from kg.errors import ConflictError, InputError, StoreUnavailableError
+from kg.errors import ConflictError, InputError, StoreUnavailableError, words_of
 from kg.model import Record, Rejected
 from kg.store import Batch, GraphStore, LedgerEntry, PreparedBatch
 
@@ -211,7 +211,7 @@ class Consumer:
         try:
             await self._feed.acknowledge(latest)
         except Exception as error:  # noqa: BLE001 (of any client; what is not acknowledged is sent again, and skipped)
-            log.warning("not acknowledged", reason=str(error) or type(error).__name__, messages=len(messages))
+            log.warning("not acknowledged", reason=words_of(error), messages=len(messages))
 
     # ---- writing --------------------------------------------------------------------------------------------------
 
@@ -294,18 +294,10 @@ class Consumer:
     def _records(self, messages: Sequence[Received]) -> list[list[Record]]:
         """The records of each message; what describes things that many messages name comes once in a batch."""
         said = Said()
-        return [self._records_of(message, said) for message in messages]
-
-    def _records_of(self, message: Received, said: Said) -> list[Record]:
-        records: list[Record] = []
-        try:
-            records.extend(self._read(message.body, message.topic, self._document, said))
-        except InputError as error:
-            records.append(Rejected(error.reason, error.place, "", self._document))
-        except Exception as error:  # one message must not stop all that come after it
-            log.exception("a message can't be read", id=message.id.hex())
-            records.append(Rejected(f"the reader failed: {str(error) or type(error).__name__}", "", "", self._document))
-        return records
+        return [
+            records_of(self._read, message.id.hex(), message.body, message.topic, self._document, said)
+            for message in messages
+        ]
 
     def _letters_of(self, message: Received, refused: Sequence[Rejected], first: int = 1) -> list[DeadLetter]:
         id_ = message.id.hex()

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import orjson
 
-from kg.errors import ConfigurationError, InputError
+from kg.errors import ConfigurationError, InputError, words_of
 
 ID_BYTES = 8
 _SECRET = re.compile(r"((?:pass\w*|secret|token|\w*key)=)[^&#]*", re.IGNORECASE)
@@ -104,9 +104,7 @@ class Feed(ABC):
         except TimeoutError:
             raise InputError(f"no answer within {_START_S:g} s", self.url) from None
         except Exception as error:  # each client library has errors of its own
-            raise InputError(
-                f"can't subscribe to {self.topic}: {str(error) or type(error).__name__}", self.url
-            ) from error
+            raise InputError(f"can't subscribe to {self.topic}: {words_of(error)}", self.url) from error
 
     async def stop(self) -> None:
         """Ends the subscription and the connection."""

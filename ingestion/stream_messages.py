@@ -11,12 +11,16 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import IO
 
+import structlog
+
 from ingestion.claims import claims_of, parse
 from ingestion.readers import deepstream, frigate, onvif
 from ingestion.readers.base import Document, Reader, get_reader
 from ingestion.readers.detection import Said, key_of, stem_of
-from kg.errors import InputError
-from kg.model import Entity, Record, Rejected, Source
+from kg.errors import InputError, words_of
+from kg.model import Record, Rejected, Source
+
+log = structlog.get_logger("stream")
 
 ReadMessage = Callable[[bytes, str, str, Said], Iterator[Record]]
 """(body, the message's own topic, document, what the batch has said already) → records. Places are within the message,
@@ -47,6 +51,28 @@ def message_function(reader: str) -> ReadMessage:
         return lambda body, topic, document, said: _frames(body, document, _camera(topic), said)
     found = get_reader(reader)
     return lambda body, _topic, document, _said: _as_file(found, body, document)
+
+
+def records_of(read: ReadMessage, id_: str, body: bytes, topic: str, document: str, said: Said) -> list[Record]:
+    """The records of one message; what can't be read is one `Rejected` behind those that could.
+
+    Args:
+        read: how; see `message_function`.
+        id_: of the message, for the log.
+        body: the message.
+        topic: its own.
+        document: of the stream.
+        said: by other messages of the batch.
+    """
+    records: list[Record] = []
+    try:
+        records.extend(read(body, topic, document, said))
+    except InputError as error:
+        records.append(Rejected(error.reason, error.place, "", document))
+    except Exception as error:  # one message must not stop all that come after it
+        log.exception("a message can't be read", id=id_)
+        records.append(Rejected(f"the reader failed: {words_of(error)}", "", "", document))
+    return records
 
 
 def version_of(reader: str) -> str:
@@ -84,8 +110,6 @@ def _as_file(reader: Reader, body: bytes, stream: str) -> Iterator[Record]:
             yield replace(record, document=document, id=stream if record.id in own else record.id)
         elif isinstance(record, Rejected):
             yield replace(record, document=document)
-        elif isinstance(record, Entity):
-            yield replace(record, document=document, source=stream if record.source in own else record.source)
         else:
             yield replace(record, document=document, source=stream if record.source in own else record.source)
 

@@ -14,7 +14,7 @@ from ingestion.dead_letters import MAX_RECORD, DeadLetter
 from ingestion.readers.base import Document, Reader, unreadable
 from ingestion.resolve import VocabularyResolver
 from kg.changes import Unsaid
-from kg.errors import InputError
+from kg.errors import InputError, words_of
 from kg.model import Claim, Entity, Record, Source
 from kg.store import Batch, LedgerEntry, PreparedBatch
 
@@ -172,9 +172,7 @@ class Worker:
                     break
                 except Exception as error:  # one document must not stop all that come after it
                     log.exception("a document can't be read on", document=document.id, record=number + 1)
-                    failure = InputError(
-                        f"the reader failed: {str(error) or type(error).__name__}", f"record {number + 1}"
-                    )
+                    failure = InputError(f"the reader failed: {words_of(error)}", f"record {number + 1}")
                     break
                 if record is None:
                     break

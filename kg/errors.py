@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 
+def words_of(error: BaseException) -> str:
+    """What an error says, or its type where it says nothing."""
+    return str(error) or type(error).__name__
+
+
 class EvigraphError(Exception):
     """Base of every error that Evigraph raises on purpose; its text is meant for the user."""
 

@@ -18,6 +18,7 @@ from phenopackets.schema.v1 import phenopackets_pb2 as v1
 from phenopackets.schema.v2 import phenopackets_pb2 as v2
 
 from ingestion.readers.base import Document
+from kg.errors import words_of
 from kg.model import Rejected
 
 MAX_MESSAGE = 32 << 20
@@ -65,7 +66,7 @@ def messages(document: Document) -> Iterator[Parsed | Rejected]:
         if not _is_archive(document) or getattr(error, "errno", None) is not None:
             raise  # the disk failed, not the archive
         after = f" after {last}" if last else ""
-        yield Rejected(f"the archive breaks off{after}: {str(error) or type(error).__name__}", last, "", document.id)
+        yield Rejected(f"the archive breaks off{after}: {words_of(error)}", last, "", document.id)
         return
     if not found and _is_archive(document):
         yield Rejected(f"no {', '.join(MESSAGE_EXTENSIONS)} inside the archive", "", "", document.id)

@@ -14,6 +14,7 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 
 from ingestion.readers.base import Document
+from kg.errors import words_of
 from kg.model import Rejected, Value
 
 _MAX_PIECE = 4 << 20
@@ -92,7 +93,7 @@ def elements(document: Document, wanted: Mapping[str, Collection[str]]) -> Itera
 
 def _broken(error: Exception, document: Document) -> Rejected:
     place = f"L{error.position[0]}" if isinstance(error, ParseError) else ""
-    reason = str(error) or type(error).__name__
+    reason = words_of(error)
     return Rejected(f"no well-formed XML, and not read on: {reason}", place, "", document.id)
 
 
