@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ingestion.readers.base import READERS, get_reader, unreadable
+from ingestion.readers.parquet import parquet_columns
 from kg.errors import InputError
 
 _HEAD = 1 << 16
@@ -110,7 +111,10 @@ def _of_content(path: Path, name: str) -> str | None:
     if any(path.with_name(mapping).exists() for mapping in ("mapping.yaml", "mapping.yml", f"{path.name}.yaml")):
         return "table"
     if name.endswith(".parquet"):
-        return _of_columns(_parquet_columns(path))
+        try:
+            return _of_columns(parquet_columns(path))
+        except ValueError as error:
+            raise InputError(str(error), str(path)) from error
     head = _head(path)
     start = head.lstrip("\ufeff \t\r\n")
     if name.endswith((".csv", ".tsv")):
@@ -134,17 +138,6 @@ def _of_columns(columns: list[str]) -> str | None:
     if item:
         return "interactions" if user else "items"
     return "series" if time else None
-
-
-def _parquet_columns(path: Path) -> list[str]:
-    try:
-        import polars
-    except ImportError as error:
-        raise InputError("Parquet needs the extra `tables`: pip install 'evigraph[tables]'", str(path)) from error
-    try:
-        return list(polars.read_parquet_schema(path))
-    except (polars.exceptions.PolarsError, OSError) as error:
-        raise InputError(f"is no Parquet file: {error}", str(path)) from error
 
 
 def _head(path: Path) -> str:

@@ -108,7 +108,7 @@ class Worker:
         self._batch_size = batch_size
         self._run_id = run
         self._stopped = threading.Event()
-        self._queue: asyncio.Queue[Prepared | Exception | None] = asyncio.Queue(_QUEUED_BATCHES)
+        self._queue: asyncio.Queue[Prepared | BaseException | None] = asyncio.Queue(_QUEUED_BATCHES)
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._run, name="ingestion-reader", daemon=True)
 
@@ -116,11 +116,11 @@ class Worker:
         """Starts the thread; chunks as they come.
 
         Raises:
-            Exception: whatever ended the thread.
+            BaseException: whatever ended the thread.
         """
         self._thread.start()
         while (item := await self._queue.get()) is not None:
-            if isinstance(item, Exception):
+            if isinstance(item, BaseException):
                 raise item
             yield item
 
@@ -139,10 +139,10 @@ class Worker:
                 if not self._hand_over((chunk, prepared)):
                     return
             self._hand_over(None)
-        except Exception as error:  # noqa: BLE001 (raised again where the chunks are awaited)
+        except BaseException as error:  # noqa: BLE001 (raised again where the chunks are awaited)
             self._hand_over(error)
 
-    def _hand_over(self, item: Prepared | Exception | None) -> bool:
+    def _hand_over(self, item: Prepared | BaseException | None) -> bool:
         """Waits for room in the queue; False once stopped."""
         if self._stopped.is_set():
             return False
@@ -170,7 +170,9 @@ class Worker:
                 except OSError as error:
                     failure = unreadable(document.path, error)
                     break
-                except Exception as error:  # one document must not stop all that come after it
+                except (
+                    BaseException
+                ) as error:  # one document must not stop all after it; a panic in Rust is no Exception
                     log.exception("a document can't be read on", document=document.id, record=number + 1)
                     failure = InputError(f"the reader failed: {words_of(error)}", f"record {number + 1}")
                     break

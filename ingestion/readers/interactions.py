@@ -30,7 +30,7 @@ class InteractionsReader:
     """
 
     name = "interactions"
-    version = "1"
+    version = "2"
     extensions: tuple[str, ...] = (*TABLE_EXTENSIONS, ".inter")
     example = "evigraph ingest interactions ml-100k.inter"
 

@@ -66,7 +66,7 @@ class ItemsReader:
     """
 
     name = "items"
-    version = "2"
+    version = "3"
     extensions: tuple[str, ...] = (*TABLE_EXTENSIONS, ".item", ".user")
     example = "evigraph ingest items ml-100k.item"
 

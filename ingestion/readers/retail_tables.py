@@ -16,8 +16,8 @@ from typing import Any
 
 from ingestion.readers.base import Document
 from ingestion.readers.lines import lines
+from ingestion.readers.parquet import ParquetFile
 from ingestion.readers.traffic_ids import curie
-from kg.errors import InputError
 from kg.model import Entity, Rejected, Value
 
 TABLE_EXTENSIONS = (".csv", ".tsv", ".parquet")
@@ -72,7 +72,8 @@ class Table:
         self._quoted = name.endswith(".csv")
         self.delimiter = ""
         if name.endswith(".parquet"):
-            header, self._rows = _parquet(document)
+            file = ParquetFile(document)
+            header, self._rows = file.names, _parquet_rows(file)
         else:
             self._lines = lines(document)
             first = next(self._lines, "")
@@ -163,32 +164,13 @@ class Table:
         return None
 
 
-def _parquet(document: Document) -> tuple[list[str], Iterator[Row | Rejected]]:
-    """Names and rows; what follows a damaged place is refused as a whole."""
-    try:
-        import polars as pl
-    except ImportError:
-        raise InputError("Parquet needs polars: pip install 'evigraph[tables]'", str(document.path)) from None
-    document.open().close()  # where it can't be read, the error names the file
-    try:
-        frame = pl.scan_parquet(document.path)
-        names = frame.collect_schema().names()
-        size: int = frame.select(pl.len()).collect().item()
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise ValueError(f"no Parquet file: {error}") from error
-
-    def rows() -> Iterator[Row | Rejected]:
-        number = 0
-        try:
-            for batch in frame.collect_batches(chunk_size=_BATCH_ROWS, maintain_order=True):
-                for cells in batch.iter_rows():
-                    number += 1
-                    yield f"row {number}", [_cell(cell) for cell in cells]
-                document.bytes_read = document.size * number // max(1, size)
-        except (pl.exceptions.PolarsError, OSError) as error:
-            yield Rejected(f"can't be read on: {error}", f"row {number + 1}", "", document.id)
-
-    return names, rows()
+def _parquet_rows(file: ParquetFile) -> Iterator[Row | Rejected]:
+    for item in file.frames(_BATCH_ROWS):
+        if isinstance(item, Rejected):
+            yield item
+            continue
+        for number_, cells in zip(item[0], item[1].iter_rows(), strict=True):
+            yield f"row {number_}", [_cell(cell) for cell in cells]
 
 
 def _cell(value: Any) -> Cell:  # noqa: ANN401 (what polars holds)

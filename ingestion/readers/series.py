@@ -14,7 +14,7 @@ from ingestion.readers.series_days import Days, Ints
 from ingestion.readers.series_layout import Layout, find_layout, find_time
 from ingestion.readers.series_networks import read_network
 from ingestion.readers.series_tables import Batch, Column, CsvTable, ParquetTable, Table, numbers, texts
-from ingestion.readers.times import TimeParser
+from ingestion.readers.times import EARLIEST, LATEST, TimeParser
 from ingestion.readers.traffic_ids import stem
 from kg.errors import InputError
 from kg.model import Record, Rejected
@@ -27,7 +27,7 @@ class SeriesReader:
     """One entity `Series` for each sensor, measure and day, which OBSERVES its detector; see docs/load/traffic.md."""
 
     name = "series"
-    version = "2"
+    version = "3"
     extensions: tuple[str, ...] = (".csv", ".tsv", ".parquet", ".npz")
     example = "evigraph ingest series speeds.csv"
 
@@ -133,7 +133,11 @@ class _Rows:
         columns = [batch.columns[i] for i in self._layout.time]
         only = columns[0]
         if len(columns) == 1 and isinstance(only, np.ndarray) and only.dtype.kind == "M":
-            return only.astype(np.int64), np.ones(len(only), bool)
+            times = only.astype(np.int64)
+            good = (times >= EARLIEST) & (times < LATEST)
+            for row in np.flatnonzero(~good).tolist():
+                problems.setdefault(row, []).append(f"'{only[row]}' is outside 1900…2200")
+            return times, good
         cells = _time_texts(columns)
         parse = self.parser.parse
         try:

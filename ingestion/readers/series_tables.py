@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from ingestion.readers.base import Document
 from ingestion.readers.lines import MAX_LINE, numbered_lines
+from ingestion.readers.parquet import ParquetFile, polars_for
 from ingestion.readers.series_days import Floats, Ints
-from kg.errors import InputError
 from kg.model import Rejected
 
 _BLOCK = 1 << 20
@@ -157,19 +157,9 @@ class ParquetTable:
     """
 
     def __init__(self, document: Document) -> None:
-        try:
-            import polars as pl
-        except ImportError:
-            raise InputError("Parquet needs polars: pip install 'evigraph[tables]'", str(document.path)) from None
-        self._polars = pl
-        self._document = document
-        document.open().close()  # where it can't be read, the error names the file
-        try:
-            self._frame = pl.scan_parquet(document.path)
-            self.names = self._frame.collect_schema().names()
-            self._size: int = self._frame.select(pl.len()).collect().item()
-        except (pl.exceptions.PolarsError, OSError) as error:
-            raise ValueError(f"no Parquet file: {error}") from error
+        self._file = ParquetFile(document)
+        self._polars = polars_for(document.path)
+        self.names = self._file.names
 
     def place(self, line: int) -> str:
         """`row 17`"""
@@ -177,16 +167,12 @@ class ParquetTable:
 
     def batches(self) -> Iterator[Batch | Rejected]:
         """All rows, numbered from 1. What follows a damaged place is refused as a whole."""
-        size = max(1, min(_BATCH_ROWS, _BATCH_CELLS // len(self.names)))
-        start = 0
-        try:
-            for frame in self._frame.collect_batches(chunk_size=size, maintain_order=True):
-                columns = [self._column(frame.to_series(index)) for index in range(frame.width)]
-                yield Batch(np.arange(start + 1, start + 1 + frame.height), columns)
-                start += frame.height
-                self._document.bytes_read = self._document.size * start // max(1, self._size)
-        except (self._polars.exceptions.PolarsError, OSError) as error:
-            yield Rejected(f"can't be read on: {error}", f"row {start + 1}", "", self._document.id)
+        for item in self._file.frames(max(1, min(_BATCH_ROWS, _BATCH_CELLS // len(self.names)))):
+            if isinstance(item, Rejected):
+                yield item
+            else:
+                numbers_, frame = item
+                yield Batch(np.array(numbers_), [self._column(series) for series in frame])
 
     def _column(self, series: Any) -> Column:  # noqa: ANN401 (polars is loaded late)
         pl = self._polars

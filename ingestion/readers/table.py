@@ -42,7 +42,7 @@ class TableReader:
     """
 
     name = "table"
-    version = "1"
+    version = "2"
     extensions: tuple[str, ...] = TABLE_EXTENSIONS
     example = "evigraph ingest table sensors.csv   # with sensors.csv.yaml beside it"
 

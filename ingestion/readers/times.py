@@ -11,8 +11,8 @@ DAY_US = 86_400_000_000
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_FIRST, _LAST = -2_208_988_800_000_000, 7_258_118_400_000_000
-"""1900 and 2200: what lies outside is no measurement, but a broken cell."""
+EARLIEST, LATEST = -2_208_988_800_000_000, 7_258_118_400_000_000
+"""1900 and 2200, in microseconds since 1970: what lies outside is no measurement, but a broken cell."""
 _NUMBER = re.compile(r"\d+(?:\.\d*)?")
 _EPOCH_UNITS = ((1e8, 1e10, 1_000_000.0), (1e11, 1e13, 1_000.0), (1e14, 1e16, 1.0), (1e17, 1e19, 0.001))
 """From, below, microseconds: seconds, milli-, micro- and nanoseconds since 1970, told apart by their size."""
@@ -119,6 +119,6 @@ def _from_number(text: str) -> int:
 def _checked(moment: datetime, text: str) -> int:
     aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
     found = (aware - _EPOCH) // _MICROSECOND
-    if not _FIRST <= found < _LAST:
+    if not EARLIEST <= found < LATEST:
         raise ValueError(f"{text[:40]!r} is outside 1900…2200")
     return found

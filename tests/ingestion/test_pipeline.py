@@ -262,29 +262,37 @@ class Failing:
         yield Entity(f"OMIM:{stem}1", ("Disease",), document.id, {"name": "one"}, document.id)
         if stem.startswith("bad"):
             raise RecursionError
+        if stem.startswith("panic"):
+            raise Panic("out-of-range date")
         yield Entity(f"OMIM:{stem}2", ("Disease",), document.id, {"name": "two"}, document.id)
+
+
+class Panic(BaseException):
+    """Like pyo3's PanicException, no `Exception`."""
 
 
 async def test_a_reader_that_fails_costs_its_document_alone(load: Loads, tmp_path: Path) -> None:
     folder = tmp_path / "cases"
     folder.mkdir()
-    for stem in ("a", "bad", "worse", "z"):
+    for stem in ("a", "bad", "panic", "worse", "z"):
         (folder / f"{stem}.txt").write_text(stem)
     with capture_logs() as logged:
         report = await ingest(load.store, Failing(), folder, dead_letters=load.file)
-    assert (report.loaded, report.failed_documents, report.failed) == (2, 2, True)
+    assert (report.loaded, report.failed_documents, report.failed) == (2, 3, True)
     assert [(x["document"], x["number"], x["place"], x["reason"]) for x in load.letters] == [
         ("failing:cases/bad.txt", 0, "record 3", "the reader failed: RecursionError"),
+        ("failing:cases/panic.txt", 0, "record 3", "the reader failed: out-of-range date"),
         ("failing:cases/worse.txt", 0, "record 1", "the reader failed: 'choices'"),
     ]
     assert [(x["document"], bool(x["exc_info"])) for x in logged if x["log_level"] == "error"] == [
         ("failing:cases/bad.txt", True),
+        ("failing:cases/panic.txt", True),
         ("failing:cases/worse.txt", True),
     ]
     assert await load.store.entity("OMIM:z2") is not None
     ledger = await load.store.ledger()
     assert {id_: entry.complete for id_, entry in ledger.items()} == {
-        f"failing:cases/{stem}.txt": stem in ("a", "z") for stem in ("a", "bad", "worse", "z")
+        f"failing:cases/{stem}.txt": stem in ("a", "z") for stem in ("a", "bad", "panic", "worse", "z")
     }
 
 
@@ -462,6 +470,20 @@ class TestMemory:
         document = Document("hpo:hp.obo", folder / "hp.obo")
         worker = Worker(HpoReader(), VocabularyResolver(ONTOLOGY), [Task(document, 0)], 1, "")
         await anext(worker.chunks())
+        await asyncio.wait_for(worker.stop(), 10)
+
+    async def test_whatever_ends_the_worker_reaches_who_waits(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def panic(*_: object) -> None:
+            raise Panic("a lock is poisoned")
+
+        resolver = VocabularyResolver(ONTOLOGY)
+        monkeypatch.setattr(resolver, "resolve_all", panic)
+        document = Document("hpo:hp.obo", write_hpo(tmp_path / "hpo") / "hp.obo")
+        worker = Worker(HpoReader(), resolver, [Task(document, 0)], 1000, "")
+        with pytest.raises(Panic, match="poisoned"):
+            await asyncio.wait_for(anext(worker.chunks()), 10)
         await asyncio.wait_for(worker.stop(), 10)
 
 

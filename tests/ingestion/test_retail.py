@@ -15,6 +15,7 @@ import pytest
 from ingestion.pipeline import ingest
 from ingestion.readers import retail_tables
 from ingestion.readers.base import get_reader
+from kg.errors import InputError
 from kg.model import Claim, Entity, Record, Rejected
 from kg.ontology import Ontology
 from tests.ingestion.test_reader_contract import ReaderContract, read_all
@@ -308,7 +309,7 @@ def test_parquet_that_is_cut_off(tmp_path: Path, cut: int) -> None:
 def test_parquet_without_polars(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = parquet(tmp_path / "x.parquet", user_id=["a"], item_id=["b"])
     monkeypatch.setitem(__import__("sys").modules, "polars", None)
-    with pytest.raises(retail_tables.InputError, match=r"pip install 'evigraph\[tables\]'"):
+    with pytest.raises(InputError, match=r"pip install 'evigraph\[tables\]'"):
         read_all(get_reader("interactions"), path)
 
 

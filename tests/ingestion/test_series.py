@@ -402,6 +402,22 @@ def test_broken_cells_of_parquet(tmp_path: Path) -> None:
     assert values(records) == values(read_text(tmp_path / "good", LONG))
 
 
+@pytest.mark.parametrize("unit", ["ms", "us"])
+@pytest.mark.parametrize("gap", [False, True])
+def test_times_of_parquet_that_are_none(tmp_path: Path, unit: str, gap: bool) -> None:
+    day, scale = 86_400_000, 1000 if unit == "us" else 1
+    times = [2**62, 0, 3_000_000 * day * scale, *([None] if gap else []), 100_000 * day * scale, 300_000 * scale]
+    cells = pl.Series("time", times, dtype=pl.Int64).cast(pl.Datetime(unit))  # type: ignore[arg-type]
+    file = io.BytesIO()
+    pl.DataFrame({"time": cells, "speed": [float(n) for n in range(len(times))]}).write_parquet(file)
+    records = read_text(tmp_path, file.getvalue(), "x.parquet")
+    beyond = "time: outside the years 1…9999"
+    assert rejected(records)[:2] == [("row 1", beyond), ("row 3", beyond)]
+    places = [(place, "outside 1900…2200" in reason) for place, reason in rejected(records)[2:]]
+    assert places == [*([("row 4", False)] if gap else []), (f"row {4 + gap}", True)]
+    assert list(values(records).values()) == [[1.0, 4.0 + gap]]
+
+
 def archive(**arrays: Any) -> bytes:
     file = io.BytesIO()
     np.savez_compressed(file, **arrays)
