@@ -33,6 +33,13 @@ class Accompanied(Document):
         return digest.hexdigest()
 
 
+def folders_above(file: Path, loaded: Path | None, most: int) -> list[Path]:
+    """The folder of a file and up to `most` above it, innermost first; none above the file or folder that is loaded."""
+    root = file if loaded is None else loaded.expanduser().resolve()
+    above = [folder for folder in file.parent.parents[:most] if folder.is_relative_to(root)]
+    return [file.parent, *above]
+
+
 def read_beside(path: Path, limit: int = 1 << 20) -> str:
     """The text of a small file.
 

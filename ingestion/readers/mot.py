@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ingestion.readers.base import Document
-from ingestion.readers.beside import Accompanied, read_beside
+from ingestion.readers.beside import Accompanied, folders_above, read_beside
 from ingestion.readers.checked import MAX_PIXELS, Box, integer, parsed_number
 from ingestion.readers.detection import (
     Detection,
@@ -43,22 +43,22 @@ class _Sequence:
 
 
 class MotReader:
-    """Reads `gt.txt`, `det.txt` and results named for their sequence; `seqinfo.ini` beside or above has size and rate.
+    """Reads `gt.txt`, `det.txt` and results named for their sequence; `seqinfo.ini` beside or above, within
+    what is loaded, has size and rate.
 
     Boxes and frames count from 1 in the files; boxes from 0 in the graph. Ground truth cites the document, all else the
     run, which the folder is named for.
     """
 
     name = "mot"
-    version = "1"
+    version = "2"
     extensions: tuple[str, ...] = (".txt",)
     example = "evigraph ingest mot MOT17/train"
 
     def documents(self, path: Path | None = None, name: str | None = None) -> Iterator[Document]:
         """One document for each file; see `Reader.documents`."""
         for document in found_documents(self, path, name):
-            folder = document.path.parent
-            candidates = (folder / "seqinfo.ini", folder.parent / "seqinfo.ini")
+            candidates = (folder / "seqinfo.ini" for folder in folders_above(document.path, path, 1))
             yield Accompanied(document, tuple(c for c in candidates if c.is_file())[:1])
 
     def read(self, document: Document) -> Iterator[Record]:

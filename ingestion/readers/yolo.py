@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
 
 from ingestion.readers.base import Document
-from ingestion.readers.beside import Accompanied, read_beside
-from ingestion.readers.checked import Box, integer, parsed_number, text
+from ingestion.readers.beside import Accompanied, folders_above, read_beside
+from ingestion.readers.checked import Box, integer, numbers, parsed_number, text
 from ingestion.readers.detection import (
     Detection,
     Medium,
@@ -43,13 +44,14 @@ _NEAR, _MOST, _POINTS = 0.02, 0.9, 4
 class YoloReader:
     """Reads labels and results, boxes and polygons; a file's stem is the picture's name.
 
-    Names of classes lie in `data.yaml`, `*.names` or `classes.txt` beside the files or above; without them a class has
-    its number for a name, and is the file's own. Boxes with a confidence cite the run, which its folder is named for;
+    Names of classes lie in `data.yaml`, `*.names` or `classes.txt` beside the files or above, within what is loaded;
+    without them a class has its number for a name, and is the file's own. Rows are boxes with keypoints where the
+    `data.yaml` has a `kpt_shape`. Boxes with a confidence cite the run, which its folder is named for;
     boxes without cite the document.
     """
 
     name = "yolo"
-    version = "2"
+    version = "3"
     extensions: tuple[str, ...] = (".txt",)
     example = "evigraph ingest yolo runs/detect/exp"
 
@@ -61,18 +63,18 @@ class YoloReader:
             if document.path.name == "classes.txt":
                 continue
             if folder not in beside:
-                beside[folder] = _names_file(folder)
+                beside[folder] = _names_file(folders_above(document.path, path, _ABOVE))
             yield Accompanied(document, beside[folder])
 
     def read(self, document: Document) -> Iterator[Record]:
         """Each line's detection."""
-        names: dict[int, str] = {}
+        data = _DataSet()
         for path in document.beside if isinstance(document, Accompanied) else ():
             try:
-                names = _names(path)
+                data = _data_set(path)
             except InputError as error:
                 yield Rejected(error.reason, path.name, "", document.id)
-        labels = _Labels(document, names)
+        labels = _Labels(document, data)
         for line in lines(document, _MAX_LINE):
             if isinstance(line, Rejected):
                 yield line
@@ -87,8 +89,8 @@ class YoloReader:
                 )
 
 
-def _names_file(folder: Path) -> tuple[Path, ...]:
-    for place in (folder, *folder.parents[:_ABOVE]):
+def _names_file(folders: list[Path]) -> tuple[Path, ...]:
+    for place in folders:
         for pattern in _NAMES_FILES:
             for candidate in sorted(place.glob(pattern)):
                 if candidate.is_file():
@@ -96,8 +98,21 @@ def _names_file(folder: Path) -> tuple[Path, ...]:
     return ()
 
 
-def _names(path: Path) -> dict[int, str]:
-    """Class number → name.
+@dataclass(frozen=True, slots=True)
+class _DataSet:
+    """What a file of names says.
+
+    Attributes:
+        names: class number → name.
+        keypoints: how many a box has, and how many numbers each (x, y and maybe how sure); 0 where it has none.
+    """
+
+    names: dict[int, str] = field(default_factory=dict)
+    keypoints: tuple[int, int] = (0, 0)
+
+
+def _data_set(path: Path) -> _DataSet:
+    """What a file says.
 
     Raises:
         InputError: the file can't be read, or lists no names.
@@ -105,14 +120,18 @@ def _names(path: Path) -> dict[int, str]:
     content = read_beside(path)
     try:
         if path.suffix not in (".yaml", ".yml"):
-            return {i: line.strip() for i, line in enumerate(content.splitlines()) if line.strip()}
+            return _DataSet({i: line.strip() for i, line in enumerate(content.splitlines()) if line.strip()})
         stated = yaml.load(content, Loader=yaml.CSafeLoader)
         names = stated.get("names") if isinstance(stated, dict) else None
         if isinstance(names, list):
             names = dict(enumerate(names))
         if not isinstance(names, dict) or not names:
             raise ValueError("names: neither a list nor a mapping of classes")
-        return {integer(key, "names"): text(name, f"names[{key}]") for key, name in names.items()}
+        keypoints = (0, 0)
+        if (shape := stated.get("kpt_shape")) is not None:
+            count, size = numbers(shape, "kpt_shape", 2)
+            keypoints = integer(count, "kpt_shape[0]", 1, 10_000), integer(size, "kpt_shape[1]", 2, 3)
+        return _DataSet({integer(key, "names"): text(name, f"names[{key}]") for key, name in names.items()}, keypoints)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"no names of classes: {' '.join(str(error).split())}", path.name) from error
 
@@ -120,9 +139,10 @@ def _names(path: Path) -> dict[int, str]:
 class _Labels:
     """The detections of one file."""
 
-    def __init__(self, document: Document, names: dict[int, str]) -> None:
+    def __init__(self, document: Document, data: _DataSet) -> None:
         self._id = document.id
-        self._names = names
+        self._names = data.names
+        self._keypoints = data.keypoints
         self._said = Said()
         self._medium = Medium(image_id(document.id, stem_of(key_of(document.id))), stem_of(document.path.name))
         self._run = Source(run_of(document.id), "model", document=document.id)
@@ -132,6 +152,10 @@ class _Labels:
         """Of one line."""
         values = [parsed_number(cell, f"column {i}") for i, cell in enumerate(cells, 1)]
         class_ = integer(values[0], "class", 0, 1_000_000)
+        keypoints: tuple[str, ...] = ()
+        if self._keypoints[0] and len(values) != 5:  # a row of a pose may lack its points, but is never a polygon
+            keypoints = self._taken_keypoints(values)
+            cells = [*cells[:5], *cells[len(cells) - len(values) + 5 :]]
         rest = values[1:]
         confidence, track = None, None
         if (len(rest) == 6 and _WHOLE.fullmatch(cells[6])) or (len(rest) >= 5 and _is_track(cells[-1])):
@@ -145,9 +169,7 @@ class _Labels:
             _check_shares(rest, ("x", "y", "width", "height"))
         elif len(rest) >= 6:
             if _may_be_pose(values[1:]):
-                raise ValueError(
-                    f"{len(cells)} columns may be a box with keypoints or a polygon; keypoints are not read"
-                )
+                raise ValueError(f"{len(cells)} columns: a polygon, or keypoints, which need kpt_shape in data.yaml?")
             _check_shares(rest, ("x", "y") * (len(rest) // 2))
             box, name = Box(min(rest[::2]), min(rest[1::2]), max(rest[::2]), max(rest[1::2])), "polygon"
         else:
@@ -159,10 +181,28 @@ class _Labels:
             1.0 if confidence is None else confidence,
             shares=box,
             track=track,
+            attributes=keypoints,
             box_name=name,
         )
         source = self._table if confidence is None else self._run
         yield from detection_records(detection, source, f"L{line}", self._said)
+
+    def _taken_keypoints(self, values: list[float]) -> tuple[str, ...]:
+        """Takes the keypoints out of a row's numbers, as attributes: `keypoint0=0.41,0.59,0.9`.
+
+        Raises:
+            ValueError: there are more or fewer than the data set's, or one lies outside the picture.
+        """
+        count, size = self._keypoints
+        end = 5 + count * size
+        if not end <= len(values) <= end + 2:
+            wanted = f"5 or {end}, and maybe a confidence and a track"
+            raise ValueError(f"{len(values)} columns; with kpt_shape [{count}, {size}] wanted are {wanted}")
+        points = [values[at : at + size] for at in range(5, end, size)]
+        for index, point in enumerate(points):
+            _check_shares(point[:2], (f"keypoint {index} x", f"keypoint {index} y"))
+        del values[5:end]
+        return tuple(f"keypoint{i}={','.join(f'{n:g}' for n in point)}" for i, point in enumerate(points))
 
     def _unnamed(self, class_: int) -> ObjectClass:
         if self._names:

@@ -196,6 +196,9 @@ _KEYPOINTS = " ".join(f"{0.4 + n / 100:g} {0.6 - n / 100:g} 0.9" for n in range(
         (f"0 {_POLYGON} 12", 1.0, "12"),
         ("0 0.2 0.25 0.2 0.3 12", 1.0, "12"),
         ("0 0.2 0.25 0.2 0.3 0.7 1", 0.7, "1"),
+        ("0 0.2 0.25 0.2 0.3 1", 1.0, None),
+        ("0 0.2 0.25 0.2 0.3 1 1", 1.0, "1"),
+        (f"0 {_POLYGON} 1", 1.0, None),
     ],
 )
 def test_yolo_results_of_segmentation_and_tracking(
@@ -210,15 +213,68 @@ def test_yolo_results_of_segmentation_and_tracking(
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        (f"0 0.5 0.5 0.3 0.3 {_KEYPOINTS}", "keypoints are not read"),
-        (f"0 0.5 0.5 0.3 0.3 {_KEYPOINTS} 0.8", "keypoints are not read"),
-        (f"0 0.5 0.5 0.3 0.3 {_KEYPOINTS} 0.8 7", "keypoints are not read"),
+        (f"0 0.5 0.5 0.3 0.3 {_KEYPOINTS}", "keypoints, which need kpt_shape"),
+        (f"0 0.5 0.5 0.3 0.3 {_KEYPOINTS} 0.8", "keypoints, which need kpt_shape"),
+        (f"0 0.5 0.5 0.3 0.3 {_KEYPOINTS} 0.8 7", "keypoints, which need kpt_shape"),
         ("0 0.1 0.1 0.3 0.1 1.3 0.4", "x: 1.3 is no share of the picture"),
     ],
 )
 def test_yolo_lines_that_are_no_boxes(tmp_path: Path, line: str, reason: str) -> None:
     (record,) = (r for r in read("yolo", tmp_path, {"a.txt": line + "\n"}) if isinstance(r, Rejected))
     assert reason in record.reason
+
+
+_POSE = "0 0.2 0.25 0.2 0.3 0.15 0.2 2 0 0 0 0.25 0.3 1"
+
+
+@pytest.mark.parametrize(
+    ("tail", "confidence", "track"), [("", 1.0, None), (" 0.75", 0.75, None), (" 0.75 1", 0.75, "1"), (" 9", 1.0, "9")]
+)
+@pytest.mark.parametrize("size", [2, 3])
+def test_yolo_keypoints(tmp_path: Path, size: int, tail: str, confidence: float, track: str | None) -> None:
+    points = {3: _POSE, 2: "0 0.2 0.25 0.2 0.3 0.15 0.2 0 0 0.25 0.3"}[size]
+    told = {
+        3: ("keypoint0=0.15,0.2,2", "keypoint1=0,0,0", "keypoint2=0.25,0.3,1"),
+        2: ("keypoint0=0.15,0.2", "keypoint1=0,0", "keypoint2=0.25,0.3"),
+    }[size]
+    data = f"names: [person]\nkpt_shape: [3, {size}]\n"
+    records = read("yolo", tmp_path, {"data.yaml": data, "a.txt": f"{points}{tail}\n0 0.2 0.25 0.2 0.3\n"})
+    more = {"track_id": track} if track else {}
+    first, second = entities(records, "Detection").values()
+    assert (first, second) == (shares(0.1, 0.1, 0.3, 0.4, attributes=told, **more), shares(0.1, 0.1, 0.3, 0.4))
+    assert ("detection:yolo:in/a.txt/1", "object:person", confidence) in claims(records, "INSTANCE_OF")
+
+
+@pytest.mark.parametrize(
+    ("data", "line", "place", "reason"),
+    [
+        ("kpt_shape: [3, 3]", f"{_POSE} 0.7 1 1", "L1", "17 columns; with kpt_shape [3, 3] wanted are 5 or 14"),
+        ("kpt_shape: [3, 3]", f"0 {_POLYGON}", "L1", "9 columns; with kpt_shape"),
+        ("kpt_shape: [3, 3]", _POSE.replace("0.15", "1.5"), "L1", "keypoint 0 x: 1.5 is no share"),
+        ("kpt_shape: [3, 4]", _POSE, "data.yaml", "kpt_shape[1]: 4"),
+        ("kpt_shape: 3", _POSE, "data.yaml", "kpt_shape: 3 is not a list of 2 numbers"),
+    ],
+)
+def test_yolo_keypoints_that_are_none(tmp_path: Path, data: str, line: str, place: str, reason: str) -> None:
+    records = read("yolo", tmp_path, {"data.yaml": f"names: [person]\n{data}\n", "a.txt": f"{line}\n"})
+    assert (place, True) in {(r.place, reason in r.reason) for r in records if isinstance(r, Rejected)}
+
+
+@pytest.mark.parametrize("loaded", ["runs", "runs/exp", "runs/exp/labels", "runs/exp/labels/a.txt"])
+@pytest.mark.parametrize("place", ["", "runs", "runs/exp", "runs/exp/labels"])
+def test_names_above_what_is_loaded_are_not_read(tmp_path: Path, loaded: str, place: str) -> None:
+    label = "runs/exp/labels/a.txt"
+    write(tmp_path, {str(Path(place, "data.yaml")): "names: [person]", label: "0 .5 .5 .1 .1\n"})
+    records = read_all(get_reader("yolo"), tmp_path / loaded)
+    named = claims(records, "INSTANCE_OF").pop()[1] == "object:person"
+    assert named == ((tmp_path / place).is_relative_to(tmp_path / loaded) or place == "runs/exp/labels")
+
+
+@pytest.mark.parametrize(("loaded", "known"), [("S", True), ("S/gt", False), ("S/gt/gt.txt", False)])
+def test_a_sequence_above_what_is_loaded_is_not_read(tmp_path: Path, loaded: str, known: bool) -> None:
+    write(tmp_path, {"S/seqinfo.ini": samples.SEQINFO, "S/gt/gt.txt": "1,3,11,21,30,40,1,1,1\n"})
+    (box,) = entities(read_all(get_reader("mot"), tmp_path / loaded), "Detection").values()
+    assert ("box_left" in box) == known
 
 
 @pytest.mark.parametrize(
