@@ -20,6 +20,7 @@ from ingestion.readers.detection import (
     found_documents,
     guarded,
     image_id,
+    key_of,
     medium_records,
     source_records,
     stem_of,
@@ -39,14 +40,14 @@ Names = dict[int, str]
 
 
 class CocoReader:
-    """Reads results and annotation files of any size; pictures are told apart by their image id.
+    """Reads results and annotation files of any size; pictures are told apart by folder and image id.
 
     Results cite the model that the file is named for. Their categories, and the pictures' sizes, are those of an
     annotation file beside them, else COCO's own. Annotations without a score cite the document.
     """
 
     name = "coco"
-    version = "1"
+    version = "2"
     extensions: tuple[str, ...] = (".json",)
     example = "evigraph ingest coco val2017/"
 
@@ -80,6 +81,7 @@ class _Writer:
         model = stem_of(document.id)
         self._model = Source(model, "model", name=stem_of(document.path.name), document=document.id)
         self._table = Source(document.id, "document", name=document.path.name, document=document.id)
+        self._folder = key_of(document.id).rpartition("/")[0]
         self._names: Names = {}
         self._sizes: Sizes = {}
 
@@ -149,7 +151,7 @@ class _Writer:
         url = image.get("coco_url") or image.get("flickr_url")
         yield from source_records(self._table, self._said)
         medium = Medium(
-            image_id(self._document.id, id_), name, width, height, properties={"url": text(url, "url")} if url else {}
+            image_id(self._folder, id_), name, width, height, properties={"url": text(url, "url")} if url else {}
         )
         yield from medium_records(medium, self._table, item.place, self._said)
 
@@ -165,7 +167,7 @@ class _Writer:
         confidence = score(stated.get("score"), "score")
         label, mention = self._label(stated, known=known)
         key = text(stated["id"], "id") if known and "id" in stated else item.key
-        medium = Medium(image_id(self._document.id, image), "", *self._sizes.get(image, (0, 0)))
+        medium = Medium(image_id(self._folder, image), "", *self._sizes.get(image, (0, 0)))
         track = None
         if stated.get("track_id") is not None:
             number_ = text(stated["track_id"], "track_id")

@@ -122,15 +122,12 @@ def curie(prefix: str, *parts: str) -> str:
     return f"{prefix}:{_UNSAFE.sub(lambda m: quote(m[0]), '/'.join(parts))}"
 
 
-def image_id(document: str, image: str) -> str:
-    """Id of a picture: by its number or the stem of its file, within the folder that was loaded.
+def image_id(folder: str, image: str) -> str:
+    """Id of a picture by its exact name in a folder, which is empty for files that are loaded by themselves.
 
-    Files of one folder, and all files that are loaded by themselves, speak of the same pictures.
+    Results of several detectors and annotations beside each other, in one folder, thus are of the same pictures.
     """
-    folder, slash, _ = key_of(document).partition("/")
-    stem = image.rsplit("/", 1)[-1]
-    name = str(int(stem)) if stem.isdecimal() else stem
-    return curie("image", folder, name) if slash else curie("image", name)
+    return curie("image", folder, image) if folder else curie("image", image)
 
 
 def key_of(document: str) -> str:
@@ -144,8 +141,12 @@ def run_of(document: str) -> str:
     A file without a folder is a run of its own, by its stem.
     """
     reader, _, key = document.partition(":")
-    folders = [part for part in key.split("/")[:-1] if part != "labels"]
-    return f"{reader}:{'/'.join(folders) or stem_of(key)}"
+    return f"{reader}:{'/'.join(run_folders(document)) or stem_of(key)}"
+
+
+def run_folders(document: str) -> list[str]:
+    """The folders that a file lies in, from the one that is loaded on, `labels` apart."""
+    return [part for part in key_of(document).split("/")[:-1] if part != "labels"]
 
 
 def stem_of(name: str) -> str:

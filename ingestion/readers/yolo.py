@@ -23,6 +23,7 @@ from ingestion.readers.detection import (
     guarded,
     image_id,
     key_of,
+    run_folders,
     run_of,
     stem_of,
 )
@@ -144,7 +145,8 @@ class _Labels:
         self._names = data.names
         self._keypoints = data.keypoints
         self._said = Said()
-        self._medium = Medium(image_id(document.id, stem_of(key_of(document.id))), stem_of(document.path.name))
+        self._picture = stem_of(key_of(document.id).rpartition("/")[2]), stem_of(document.path.name)
+        self._medium: Medium | None = None
         self._run = Source(run_of(document.id), "model", document=document.id)
         self._table = Source(document.id, "document", name=document.path.name, document=document.id)
 
@@ -157,9 +159,9 @@ class _Labels:
             keypoints = self._taken_keypoints(values)
             cells = [*cells[:5], *cells[len(cells) - len(values) + 5 :]]
         rest = values[1:]
-        confidence, track = None, None
+        confidence, track_id = None, ""
         if (len(rest) == 6 and _WHOLE.fullmatch(cells[6])) or (len(rest) >= 5 and _is_track(cells[-1])):
-            track = Track(curie("track", self._run.id, cells[-1]), cells[-1], self._medium)
+            track_id = cells[-1]
             rest = rest[:-1]
         if len(rest) == 5 or (len(rest) > 5 and len(rest) % 2):
             confidence = parsed_number(cells[len(rest)], "confidence", 0.0, 1.0)
@@ -174,9 +176,11 @@ class _Labels:
             box, name = Box(min(rest[::2]), min(rest[1::2]), max(rest[::2]), max(rest[1::2])), "polygon"
         else:
             raise ValueError(f"{len(cells)} columns; wanted are class, x, y, width, height and maybe a confidence")
+        medium = self._medium = self._medium or self._first_medium(is_result=confidence is not None)
+        track = Track(curie("track", self._run.id, track_id), track_id, medium) if track_id else None
         detection = Detection(
             curie("detection", self._id, str(line)),
-            self._medium,
+            medium,
             self._names[class_] if class_ in self._names else self._unnamed(class_),
             1.0 if confidence is None else confidence,
             shares=box,
@@ -186,6 +190,14 @@ class _Labels:
         )
         source = self._table if confidence is None else self._run
         yield from detection_records(detection, source, f"L{line}", self._said)
+
+    def _first_medium(self, *, is_result: bool) -> Medium:
+        """The picture: labels are of one in their folder, results of one beside the run's folder, as other runs are."""
+        folders = run_folders(self._id)
+        if is_result:
+            folders = folders[:-1] or folders
+        picture, name = self._picture
+        return Medium(image_id("/".join(folders), picture), name)
 
     def _taken_keypoints(self, values: list[float]) -> tuple[str, ...]:
         """Takes the keypoints out of a row's numbers, as attributes: `keypoint0=0.41,0.59,0.9`.

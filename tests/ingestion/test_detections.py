@@ -131,7 +131,7 @@ def test_coco_annotations_know_the_size_that_comes_behind_them(tmp_path: Path) -
     assert sources(records) == {"coco:in/instances.json": "document", "evigraph:object-classes": "document"}
 
 
-def test_coco_results_cite_a_model_and_mean_the_same_pictures(tmp_path: Path) -> None:
+def test_coco_results_cite_a_model_and_mean_the_pictures_of_their_folder(tmp_path: Path) -> None:
     records = read("coco", tmp_path, {"results.json": samples.RESULTS, "other/x.json": samples.RESULTS[:1]})
     assert sources(records) == {
         "coco:in/results": "model",
@@ -141,7 +141,7 @@ def test_coco_results_cite_a_model_and_mean_the_same_pictures(tmp_path: Path) ->
     assert claims(records, "DETECTED_IN") == {
         ("detection:coco:in/results.json/0", "image:in/7", 0.75),
         ("detection:coco:in/results.json/1", "image:in/b", 0.5),
-        ("detection:coco:in/other/x.json/0", "image:in/7", 0.75),
+        ("detection:coco:in/other/x.json/0", "image:in/other/7", 0.75),
     }
     assert "box_left" not in entities(records, "Detection")["detection:coco:in/results.json/0"]
     mentions = {c.qualifiers.get("mention") for c in records if isinstance(c, Claim) and c.relation == "INSTANCE_OF"}
@@ -165,7 +165,7 @@ def test_coco_results_take_the_categories_beside_them_and_change_with_these(tmp_
 
 def test_yolo(tmp_path: Path) -> None:
     records = read("yolo", tmp_path, {"data.yaml": samples.NAMES, "exp/labels/0042.txt": samples.YOLO})
-    assert list(entities(records, "Medium")) == ["image:in/42"]
+    assert list(entities(records, "Medium")) == ["image:in/0042"]
     assert entities(records, "Detection") == {
         "detection:yolo:in/exp/labels/0042.txt/1": shares(0.4, 0.3, 0.6, 0.7),
         "detection:yolo:in/exp/labels/0042.txt/2": shares(0.0, 0.0, 0.2, 0.2, track_id="17"),
@@ -222,6 +222,30 @@ def test_yolo_results_of_segmentation_and_tracking(
 def test_yolo_lines_that_are_no_boxes(tmp_path: Path, line: str, reason: str) -> None:
     (record,) = (r for r in read("yolo", tmp_path, {"a.txt": line + "\n"}) if isinstance(r, Rejected))
     assert reason in record.reason
+
+
+_LABEL, _RESULT = "0 .5 .5 .1 .1\n", "0 .5 .5 .1 .1 .9\n"
+_COCO = [{"image_id": "0001", "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}]
+
+
+@pytest.mark.parametrize(
+    ("reader", "files", "pictures"),
+    [
+        ("coco", {"a.json": _COCO, "b.json": _COCO}, {"in/0001"}),
+        ("coco", {"train/a.json": _COCO, "valid/a.json": _COCO}, {"in/train/0001", "in/valid/0001"}),
+        ("coco", {"a.json": [_COCO[0], {**_COCO[0], "image_id": 1}]}, {"in/0001", "in/1"}),
+        ("yolo", {"exp/labels/0001.txt": _RESULT, "exp2/labels/0001.txt": _RESULT}, {"in/0001"}),
+        ("yolo", {"labels/0001.txt": _LABEL, "exp/labels/0001.txt": _RESULT}, {"in/0001"}),
+        ("yolo", {"0001.txt": _RESULT, "1.txt": _RESULT}, {"in/0001", "in/1"}),
+        ("yolo", {f"{x}/labels/0001.txt": _LABEL for x in ("train", "valid")}, {"in/train/0001", "in/valid/0001"}),
+        ("yolo", {f"labels/{x}/0001.txt": _LABEL for x in ("train", "valid")}, {"in/train/0001", "in/valid/0001"}),
+    ],
+)
+def test_pictures_are_the_same_beside_each_other_only(
+    tmp_path: Path, reader: str, files: dict[str, samples.Content], pictures: set[str]
+) -> None:
+    records = read(reader, tmp_path, files)
+    assert set(entities(records, "Medium")) == {f"image:{picture}" for picture in pictures}
 
 
 _POSE = "0 0.2 0.25 0.2 0.3 0.15 0.2 2 0 0 0 0.25 0.3 1"
