@@ -9,10 +9,10 @@ from xml.etree.ElementTree import Element, ParseError
 
 import orjson
 from defusedxml.common import DefusedXmlException
-from defusedxml.ElementTree import iterparse
 
 from ingestion.readers.base import Document, find_documents
 from ingestion.readers.graph_names import GraphNames, shipped_ontology
+from ingestion.readers.limited_xml import events
 from ingestion.readers.property_graph import Node, PropertyGraph
 from kg.errors import InputError
 from kg.model import Record, Rejected
@@ -29,7 +29,7 @@ class GraphMLReader:
     """Reads nodes as entities and edges as claims; an edge that names no relation is a `RELATED_TO`."""
 
     name = "graphml"
-    version = "1"
+    version = "2"
     extensions: tuple[str, ...] = (".graphml",)
     example = "evigraph ingest graphml graph.graphml"
 
@@ -55,8 +55,10 @@ class GraphMLReader:
                 yield graph.rejected(reason, f"L{line}")
             except DefusedXmlException:
                 yield graph.rejected("document type declarations are refused: what follows is not read", "")
-            except (LookupError, ValueError) as error:  # of its declared encoding
+            except LookupError as error:  # of its declared encoding
                 yield graph.rejected(f"can't be decoded: {error}", "L1")
+            except ValueError as error:
+                yield graph.rejected(f"not read from here on: {error}", "")
             yield from graph.rest()
 
 
@@ -84,7 +86,7 @@ class _File:
     def records(self) -> Iterator[Record]:
         parents: list[Element] = []
         with self._document.open() as file:
-            for event, element in iterparse(file, events=("start", "end"), forbid_dtd=True):
+            for event, element in events(file, forbid_dtd=True):
                 if event == "start":
                     parents.append(element)
                     continue

@@ -25,6 +25,7 @@ from ingestion.readers.detection import (
     key_of,
     stem_of,
 )
+from ingestion.readers.limited_xml import events
 from kg.model import Record, Rejected, Source
 
 MAX_ELEMENTS = 1_000_000
@@ -47,7 +48,7 @@ class OnvifReader:
     """
 
     name = "onvif"
-    version = "1"
+    version = "2"
     extensions: tuple[str, ...] = (".xml",)
     example = "evigraph ingest onvif gate-camera.xml"
 
@@ -248,7 +249,7 @@ def _complete(part: _Part) -> Iterator[Element]:
     around: list[Element] = []
     frame: Element | None = None
     held = 0
-    for event, element in iterparse(part, ("start", "end")):
+    for event, element in events(part):
         if event == "start":
             around.append(element)
             held += 1
@@ -325,4 +326,4 @@ def _closing(content: bytes) -> int:
 
 
 def _reason(error: Exception) -> str:
-    return f"not XML that may be read: {error}" if isinstance(error, DefusedXmlException) else f"not XML: {error}"
+    return f"not XML: {error}" if isinstance(error, ParseError) else f"not XML that may be read: {error}"

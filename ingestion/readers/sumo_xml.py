@@ -7,18 +7,15 @@ import math
 import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml.common import DefusedXmlException
-from defusedxml.ElementTree import iterparse
 
 from ingestion.readers.base import Document
+from ingestion.readers.limited_xml import events
 from kg.errors import words_of
 from kg.model import Rejected, Value
 
-_MAX_PIECE = 4 << 20
-"""Bytes of one tag or text; expat reads an unfinished one again with every block."""
 _MAX_PARTS = 100_000
 """Elements inside one that is read as a whole, such as the lanes of an edge."""
 _BROKEN = (ParseError, DefusedXmlException, gzip.BadGzipFile, zlib.error, EOFError, ValueError, LookupError)
@@ -33,21 +30,6 @@ class Found:
     root: str
 
 
-class _Limited:
-    """A file of which at most `_MAX_PIECE` bytes are read between two elements."""
-
-    def __init__(self, file: IO[bytes] | gzip.GzipFile) -> None:
-        self._file = file
-        self.since = 0
-
-    def read(self, size: int = -1, /) -> bytes:
-        data = self._file.read(size)
-        self.since += len(data)
-        if self.since > _MAX_PIECE:
-            raise ValueError(f"a tag or text of more than {_MAX_PIECE:,} bytes")
-        return data
-
-
 def elements(document: Document, wanted: Mapping[str, Collection[str]]) -> Iterator[Found | Rejected]:
     """Elements in the order of their ends; each is forgotten once the next is asked for.
 
@@ -59,13 +41,12 @@ def elements(document: Document, wanted: Mapping[str, Collection[str]]) -> Itera
     """
     with document.open() as raw:
         is_zipped = document.path.name.lower().endswith(".gz")
-        limited = _Limited(gzip.GzipFile(fileobj=raw) if is_zipped else raw)
+        file = gzip.GzipFile(fileobj=raw) if is_zipped else raw
         path: list[Element] = []
         tags: Collection[str] = ()
         inside = parts = 0
         try:
-            for event, element in iterparse(limited, events=("start", "end"), forbid_dtd=True):
-                limited.since = 0
+            for event, element in events(file, forbid_dtd=True):
                 if event == "start":
                     if not path:
                         if element.tag not in wanted:

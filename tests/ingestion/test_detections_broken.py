@@ -381,6 +381,20 @@ CASES: dict[str, Case] = {
         1,
         [("MetadataStream[1]", "not XML")],
     ),
+    "onvif endless text, then whole": (
+        "onvif",
+        "g.xml",
+        samples.onvif(f"<tt:Frame><a>{'x' * (5 << 20)}</a></tt:Frame>") + samples.onvif(FRAME),
+        1,
+        [("MetadataStream[0]", "a tag or text of more than 4,194,304 bytes")],
+    ),
+    "onvif endless attribute": (
+        "onvif",
+        "g.xml",
+        samples.onvif(FRAME) + samples.onvif(f"<a b='{'x' * (5 << 20)}'/>"),
+        1,
+        [("MetadataStream[1]", "a tag or text of more than 4,194,304 bytes")],
+    ),
     "onvif torn, then whole": (
         "onvif",
         "g.xml",

@@ -209,6 +209,20 @@ CASES: dict[str, Case] = {
         (0, 0),
         [("L1", "unknown encoding")],
     ),
+    "graphml endless text": (
+        "graphml",
+        "a.graphml",
+        added(f'<node id="n2"><data key="d0">{"x" * (5 << 20)}</data></node>'),
+        (2, 2),
+        [("", "a tag or text of more than 4,194,304 bytes")],
+    ),
+    "graphml endless attribute": (
+        "graphml",
+        "a.graphml",
+        added(f'<node id="{"x" * (5 << 20)}"/>'),
+        (2, 2),
+        [("", "a tag or text of more than 4,194,304 bytes")],
+    ),
     "graphml huge number": (
         "graphml",
         "a.graphml",
