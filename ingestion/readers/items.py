@@ -30,7 +30,8 @@ _CATEGORIES = (
 _BRAND = ("brand", "brandname", "manufacturer", "maker", "品牌")
 _PRICE = ("price", "listprice", "unitprice", "价格")
 _SIGNS = "$€£¥₹ \u00a0\u202f"
-_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3}){2,}")
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}([.,])\d{3}(\1\d{3})+")
+_MAYBE_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")
 _TEXTS = {
     "name": (
         "name",
@@ -173,18 +174,22 @@ def _text(cell: Cell) -> str:
 def _amount(text: str, name: str, delimiter: str) -> float:
     """A price as shops write it: `$1,200.50`, `49,90 €`, `1.299,00`. Of two signs the last one is the decimal one.
 
+    A single sign before three digits stands for thousands if it is a comma, for a fraction if it is a point; in a table
+    with semicolons either may be meant.
+
     Raises:
-        ValueError: it is no number, or `1,299` in a table with semicolons, which may be thousands or a fraction.
+        ValueError: it is no number, or `1,299` or `1.299` in a table with semicolons.
     """
     stated = text.strip(_SIGNS)
     if "," in stated and "." in stated:
         decimal = max(",.", key=stated.rfind)
         stated = stated.replace("." if decimal == "," else ",", "").replace(decimal, ".")
     elif _THOUSANDS.fullmatch(stated):
+        stated = stated.replace(",", "").replace(".", "")
+    elif _MAYBE_THOUSANDS.fullmatch(stated):
+        if delimiter == ";":
+            raise ValueError(f"{name} {text!r} is ambiguous in a table with semicolons: thousands or a fraction?")
         stated = stated.replace(",", "")
     elif stated.count(",") == 1:
-        thousands = len(stated.rpartition(",")[2]) == 3
-        if thousands and delimiter == ";":
-            raise ValueError(f"{name} {text!r} may be thousands or a fraction; write it without the comma")
-        stated = stated.replace(",", "" if thousands else ".")
+        stated = stated.replace(",", ".")
     return number(stated, name)

@@ -195,7 +195,14 @@ def test_items(tmp_path: Path) -> None:
         ("49,90 €", 49.9),
         ("$1,200.50", 1200.5),
         ("1,299,000", 1299000.0),
+        ("1.299.000", 1299000.0),
+        ("0,125", 0.125),
+        ("0.125", 0.125),
+        ("1299.125", 1299.125),
+        ("12.5", 12.5),
         ("1,299", None),
+        ("1.299", None),
+        ("€ 12.999", None),
     ],
 )
 def test_prices_of_tables_with_semicolons(tmp_path: Path, stated: str, price: float | None) -> None:
@@ -203,16 +210,17 @@ def test_prices_of_tables_with_semicolons(tmp_path: Path, stated: str, price: fl
     path.write_text(f"item_id;price\na;{stated}\n", "utf-8")
     records = read_all(get_reader("items"), path)
     if price is None:
-        assert len(rejected(records)) == 1
+        reason = f"price {stated!r} is ambiguous in a table with semicolons: thousands or a fraction?"
+        assert rejected(records) == [("L2", reason)]
     else:
         assert entities(records)["item:x/a"] == {"price": price}
 
 
 def test_thousands_between_commas(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
-    path.write_text('item_id,price\na,"$1,299"\nb,"1,299.50"\n', "utf-8")
+    path.write_text('item_id,price\na,"$1,299"\nb,"1,299.50"\nc,1.299\nd,"0,125"\n', "utf-8")
     found = entities(read_all(get_reader("items"), path))
-    assert [found[f"item:x/{key}"]["price"] for key in "ab"] == [1299.0, 1299.5]
+    assert [found[f"item:x/{key}"]["price"] for key in "abcd"] == [1299.0, 1299.5, 1.299, 0.125]
 
 
 def test_users(tmp_path: Path) -> None:
