@@ -195,9 +195,11 @@ class SourceAnswer(BaseModel):
 
 
 class TrustRequest(_Request):
-    """How far a source is trusted."""
+    """How far a source is trusted, and whether it counts; what is left out stays as it is."""
 
-    level: float | None = Field(None, ge=0, le=1, description="Instead of its own reliability; null: its own.")
+    level: float | None = Field(
+        None, ge=0, le=1, description="Instead of its own reliability; null: its own.", examples=[0.4]
+    )
     quarantined: bool = Field(False, description="What it says is kept, but does not count.")
 
 

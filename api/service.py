@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
 import orjson
 import structlog
@@ -41,6 +41,18 @@ T = TypeVar("T")
 
 _REFRESH_SHARE = 0.25
 """Share of the time that following a graph which changes all the time may take."""
+
+
+class Trust(TypedDict, total=False):
+    """What is said of a source.
+
+    Attributes:
+        level: reliability in 0…1 instead of its own; None is its own.
+        quarantined: what it says is kept, but does not count.
+    """
+
+    level: float | None
+    quarantined: bool
 
 
 class Service:
@@ -368,25 +380,21 @@ class Service:
         """
         await reject(self.store, id_, other, by=by)
 
-    async def trust(self, id_: str, level: float | None, *, quarantined: bool) -> Retraction:
-        """Says how far a source is trusted; see `GraphStore.trust`.
+    async def trust(self, id_: str, **said: Unpack[Trust]) -> Retraction:
+        """Says how far a source is trusted, and whether it counts; what is not said stays. See `GraphStore.trust`.
 
         Raises:
             NotFoundError: there is no such source.
             InputError: the level is outside 0…1.
         """
-        done = await self.store.trust(id_, level, quarantined=quarantined)
+        known = await self.source(id_)
+        done = await self.store.trust(
+            id_,
+            said.get("level", known["trust"]),
+            quarantined=said.get("quarantined", bool(known["quarantined"])),
+        )
         self.look_again()
         return done
-
-    async def quarantine(self, id_: str, *, quarantined: bool) -> Retraction:
-        """Keeps what a source says without counting it, or counts it again, as far as the source was trusted before.
-
-        Raises:
-            NotFoundError: there is no such source.
-        """
-        known = await self.store.source(id_) or {}
-        return await self.trust(id_, known.get("trust"), quarantined=quarantined)
 
     async def runs(self) -> list[dict[str, Any]]:
         """Ingestion runs whose documents are in the graph, the latest last."""

@@ -63,8 +63,8 @@ def trust(
     level: Annotated[float, typer.Argument(min=0.0, max=1.0, help="Chance that what it is sure of is true.")],
     json: Json = False,
 ) -> None:
-    """Says how far a source is trusted, instead of its own reliability; all that it says is weighed anew."""
-    done = with_service(context, lambda service: service.trust(source, level, quarantined=False))
+    """Says how far a source is trusted, instead of its own reliability; one in quarantine stays there."""
+    done = with_service(context, lambda service: service.trust(source, level=level))
     _print(done, f"{source} trusted by {level:g}", json=json)
 
 
@@ -72,7 +72,7 @@ def quarantine(
     context: typer.Context, source: Annotated[str, typer.Argument(help="Id of a source.")], json: Json = False
 ) -> None:
     """Keeps what a source says, but does not count it until it is released."""
-    done = with_service(context, lambda service: service.quarantine(source, quarantined=True))
+    done = with_service(context, lambda service: service.trust(source, quarantined=True))
     _print(done, f"{source} quarantined", json=json)
 
 
@@ -80,7 +80,7 @@ def release(
     context: typer.Context, source: Annotated[str, typer.Argument(help="Id of a source.")], json: Json = False
 ) -> None:
     """Counts what a source says again, as far as it was trusted before."""
-    done = with_service(context, lambda service: service.quarantine(source, quarantined=False))
+    done = with_service(context, lambda service: service.trust(source, quarantined=False))
     _print(done, f"{source} released", json=json)
 
 

@@ -36,8 +36,8 @@ async def source(id: IdPath, service: ServiceDep) -> JSON:  # noqa: A002
 
 @retractions.put("/sources/{id:path}/trust", response_model=RetractionAnswer, openapi_extra=needs(Role.ADMIN))
 async def trust(id: IdPath, body: TrustRequest, service: ServiceDep) -> JSON:  # noqa: A002
-    """Says how far a source is trusted, or quarantines it; all that it says is weighed anew."""
-    return JSON(await service.trust(id, body.level, quarantined=body.quarantined))
+    """Says how far a source is trusted, or quarantines it; what is left out stays. All that it says is weighed anew."""
+    return JSON(await service.trust(id, **body.model_dump(exclude_unset=True)))
 
 
 @retractions.delete("/sources/{id:path}", response_model=RetractionAnswer, openapi_extra=needs(Role.ADMIN))
