@@ -33,7 +33,7 @@ _BY_NAME = (
     ("rdf", r"\.(ttl|nt|nq|trig|jsonld|rdf|owl)$"),
     ("graphml", r"\.graphml$"),
     ("series", r"\.npz$"),
-    ("phenopackets", r"\.(ya?ml|pb|zip|tar|tar\.xz|tar\.gz|tgz|tar\.bz2)$"),
+    ("phenopackets", r"\.(pb|zip|tar|tar\.xz|tar\.gz|tgz|tar\.bz2)$"),
 )
 _BY_JSON = (
     ("fhir", _keys("resourceType")),
@@ -68,6 +68,10 @@ _LLM = re.compile(
 """What answers of language models begin with, or have in them; other texts and JSON may be anything."""
 _YOLO = re.compile(r"(\d+([ \t]+-?[\d.eE+-]+){4,}\s*(\n|$))+")
 _MOT = re.compile(r"(\s*-?\d+\s*(,\s*-?[\d.eE+-]+\s*){5,9}(\n|$))+")
+_PACKET = re.compile(
+    r"^[\s{]*[\"']?(phenotypic_?features|meta_?data|proband|members)[\"']?\s*:", re.MULTILINE | re.IGNORECASE
+)
+"""What a Phenopacket in YAML has; other YAML explains the files beside it."""
 _USER = re.compile(r"user|customer|visitor|member", re.IGNORECASE)
 _ITEM = re.compile(r"item|product|movie|sku|asin|business", re.IGNORECASE)
 _TIME = re.compile(r"(^|[^a-z])(date)?time(stamp)?|(^|[^a-z])(date|stamp)|Time|Date|时间|日期", re.ASCII)
@@ -124,6 +128,8 @@ def _of_content(path: Path, name: str) -> str | None:
     if start.startswith(("{", "[")):
         found = next((reader for reader, fits in _BY_JSON if fits(head)), None)
         return found or ("llm_triples" if _LLM.search(head) else None)
+    if name.endswith((".yaml", ".yml")):
+        return "phenopackets" if _PACKET.search(head) else None
     if name.endswith(".txt"):
         lines = "\n".join(line for line in head.splitlines()[:20] if line.strip() and not line.startswith("#"))
         if _YOLO.fullmatch(lines):

@@ -28,6 +28,7 @@ FILES = {
     "graphml": ("graph.graphml", "<graphml/>"),
     "neo4j_json": ("export.json", '{"type":"node","id":"0","labels":["User"],"properties":{}}\n'),
     "scenes": ("scenes.json", '{"a": {"actions": [1, 0, 0, 1], "reason": [0, 1]}}'),
+    "phenopackets": ("case.yaml", "id: case\nphenotypicFeatures:\n  - type: {id: 'HP:0001250', label: Seizure}\n"),
     "recbole_kg": ("ml.kg", "head_id:token\trelation_id:token\ttail_id:token\n"),
 }
 
@@ -41,8 +42,24 @@ def test_by_name_and_content(reader: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("reader", "beside"),
+    [
+        ("yolo", ("data.yaml", "names: [car, truck]\n")),
+        ("yolo", ("classes.txt", "car\ntruck\n")),
+        ("items", ("notes.yml", "a: b\n")),
+        ("table", ("items.csv.yaml", "entities: [{class: Item, id: 'item:{item_id}'}]\n")),
+    ],
+)
+def test_what_explains_files_is_no_format_of_its_own(tmp_path: Path, reader: str, beside: tuple[str, str]) -> None:
+    for name, text in (FILES["items" if reader == "table" else reader], beside):
+        (tmp_path / name).write_text(text)
+    assert guess_reader(tmp_path) == reader
+
+
+@pytest.mark.parametrize(
     ("name", "text"),
     [
+        ("data.yaml", "names: [car, truck]\n"),
         ("package.json", '{"name": "shop", "version": "1.0.0", "dependencies": {"left-pad": "1"}}'),
         ("places.json", '{"type": "FeatureCollection", "features": [{"type": "Feature", "geometry": null}]}'),
         ("users.json", '[{"id": 1, "name": "Ann", "email": "ann@example.org"}]'),
