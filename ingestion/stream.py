@@ -91,6 +91,10 @@ class StreamReport:
     batches: int = 0
     lags: list[float] = field(default_factory=list)
 
+    def view(self) -> dict[str, int]:
+        """Its counts."""
+        return {name: getattr(self, name) for name in ("messages", "repeated", "claims", "refused", "batches")}
+
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
@@ -111,13 +115,22 @@ class Consumer:
         dead_letters: JSON-lines file to which refused records are appended.
         batch: messages in one transaction.
         buffer: messages that wait.
+        told: gets what the log gets now and then: counts, rate, lags.
 
     Raises:
         InputError: there is no such reader.
     """
 
     def __init__(
-        self, store: GraphStore, feed: Feed, reader: str, dead_letters: Path, *, batch: int = BATCH, buffer: int = 4000
+        self,
+        store: GraphStore,
+        feed: Feed,
+        reader: str,
+        dead_letters: Path,
+        *,
+        batch: int = BATCH,
+        buffer: int = 4000,
+        told: Callable[[dict[str, Any]], None] = lambda _: None,
     ) -> None:
         self.report = StreamReport()
         self._store = store
@@ -126,6 +139,7 @@ class Consumer:
         self._reader = version_of(reader)
         self._document = f"{STREAM}{quote(feed.topic, safe=':/@+~#*>$')}"
         self._batch = batch
+        self._told = told
         self._buffer: asyncio.Queue[Received] = asyncio.Queue(buffer)
         self._held: dict[bytes, Received] = {}
         self._window = Window(buffer + batch)
@@ -328,17 +342,14 @@ class Consumer:
             await asyncio.sleep(_REPORT_S)
             report, now = self.report, time.monotonic()
             lags, report.lags = sorted(report.lags), []
-            log.info(
-                "stream",
-                messages=report.messages,
-                rate=round((report.messages - before) / (now - at), 1),
-                lag_p50_s=round(lags[len(lags) // 2], 3) if lags else None,
-                lag_p99_s=round(lags[int(len(lags) * 0.99)], 3) if lags else None,
-                lag_max_s=round(lags[-1], 3) if lags else None,
-                buffer=self._buffer.qsize(),
-                held=len(self._held),
-                repeated=report.repeated,
-                refused=report.refused,
-                batches=report.batches,
-            )
+            told = report.view() | {
+                "rate": round((report.messages - before) / (now - at), 1),
+                "lag_p50_s": round(lags[len(lags) // 2], 3) if lags else None,
+                "lag_p99_s": round(lags[int(len(lags) * 0.99)], 3) if lags else None,
+                "lag_max_s": round(lags[-1], 3) if lags else None,
+                "buffer": self._buffer.qsize(),
+                "held": len(self._held),
+            }
+            log.info("stream", **told)
+            self._told(told)
             before, at = report.messages, now

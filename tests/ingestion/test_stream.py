@@ -107,8 +107,9 @@ def process(server: NatsServer, url: str, data: Path) -> Iterator[subprocess.Pop
     evigraph = str(Path(sys.executable).with_name("evigraph"))
     command = [evigraph, "--graph", url, "--data", str(data), "stream", f"{server.url}/{STREAM}", TOPIC]
     data.mkdir(exist_ok=True)
-    with (data / "log").open("ab") as log:
-        child = subprocess.Popen([*command, "--reader", "frigate", "--resend-s", "1", "--batch", "100"], stderr=log)
+    options = ["--reader", "frigate", "--resend-s", "1", "--batch", "100", "--json"]
+    with (data / "log").open("ab") as log, (data / "out").open("ab") as out:
+        child = subprocess.Popen([*command, *options], stderr=log, stdout=out)
     try:
         yield child
     finally:
@@ -150,6 +151,9 @@ async def test_killed_at_random_moments_nothing_is_lost_and_nothing_comes_twice(
             await _until(child, log, lambda now: now == len(bodies) and log.read_text().count("consuming") == 4, store)
             child.send_signal(signal.SIGTERM)
             assert child.wait(30) == 0
+    told = [orjson.loads(line) for line in (tmp_path / "data" / "out").read_bytes().splitlines()]
+    assert [line["messages"] for line in told if line["event"] == "end"] == [told[-1]["messages"]]
+    assert told[-1]["batches"] > 0
     assert await store.digest() == clean
     assert await committed(store) == len(bodies)
     assert not list(read_letters(tmp_path / "data" / "dead-letters.jsonl"))
