@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+import fcntl
+import hashlib
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import orjson
 
-from kg.errors import InputError
+from kg.errors import InputError, NotFoundError
 from kg.model import Rejected
 
 MAX_RECORD = 2000
@@ -48,6 +52,11 @@ class DeadLetter:
     record: str
     topic: str = ""
     holds: str = WHOLE
+
+    @property
+    def id(self) -> str:
+        """Names the record, whatever was the reason this time: hexadecimal."""
+        return hashlib.sha256("\0".join((self.document, self.content, str(self.number))).encode()).hexdigest()[:16]
 
     @property
     def is_kept(self) -> bool:
@@ -112,6 +121,43 @@ def read_letters(path: Path) -> Iterator[DeadLetter]:
         raise InputError(f"dead letters can't be read: {error.strerror}", str(path)) from error
 
 
+def list_letters(path: Path, document: str | None = None, limit: int = 100, offset: int = 0) -> list[DeadLetter]:
+    """A page of the letters of a file, or of those of one document: of each record the latest, in order.
+
+    Raises:
+        InputError: the file can't be read.
+    """
+    found = {letter.id: letter for letter in read_letters(path) if document is None or letter.document == document}
+    return list(itertools.islice(found.values(), offset, offset + limit))
+
+
+def count_letters(path: Path, limit: int = 100, offset: int = 0) -> list[tuple[str, str, int]]:
+    """A page of (document, reason, how many letters), the most first.
+
+    Raises:
+        InputError: the file can't be read.
+    """
+    found = {letter.id: (letter.document, letter.reason) for letter in read_letters(path)}
+    counts = Counter(found.values()).most_common(offset + limit)
+    return [(document, reason, many) for (document, reason), many in counts[offset:]]
+
+
+def find_letter(path: Path, id_: str) -> DeadLetter:
+    """The latest letter with this id.
+
+    Raises:
+        InputError: the file can't be read.
+        NotFoundError: there is none.
+    """
+    found = None
+    for letter in read_letters(path):
+        if letter.id == id_:
+            found = letter
+    if found is None:
+        raise NotFoundError(f"no dead letter {id_!r}")
+    return found
+
+
 def is_needed(path: Path, folder: Path) -> bool:
     """Whether letters are of a file in a folder, which has to stay for them to be tried again; also if in doubt."""
     root = folder.resolve()
@@ -135,6 +181,34 @@ def write_letters(path: Path, letters: Iterable[DeadLetter]) -> None:
         new.replace(path)
     except OSError as error:
         raise InputError(f"dead letters can't be written: {error.strerror}", str(path)) from error
+
+
+def exchange_letters(path: Path, tried: Iterable[DeadLetter], kept: Sequence[DeadLetter]) -> list[DeadLetter]:
+    """Puts letters in place of those that were tried; others that came meanwhile stay.
+
+    Returns:
+        All that the file has then.
+
+    Raises:
+        InputError: the file can't be read or written.
+    """
+    known = set(tried)
+    with _locked(path):
+        letters = [*kept, *(letter for letter in dict.fromkeys(read_letters(path)) if letter not in known)]
+        write_letters(path, letters)
+    return letters
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Keeps others, also other processes, from changing a file."""
+    try:
+        lock = path.with_name(f"{path.name}.lock").open("wb")
+    except OSError as error:
+        raise InputError(f"dead letters can't be written: {error.strerror}", str(path)) from error
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 class DeadLetterFile:
@@ -179,7 +253,7 @@ class DeadLetterFile:
             return
         text = b"".join(orjson.dumps(asdict(letter), option=orjson.OPT_APPEND_NEWLINE) for letter in new)
         try:
-            with self.path.open("ab") as file:
+            with _locked(self.path), self.path.open("ab") as file:
                 file.write(b"\n" + text if self._torn else text)
         except OSError as error:
             raise InputError(f"dead letters can't be written: {error.strerror}", str(self.path)) from error

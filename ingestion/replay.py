@@ -9,11 +9,12 @@ import asyncio
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
-from ingestion.dead_letters import DeadLetter, read_letters, write_letters
+from ingestion.dead_letters import DeadLetter, exchange_letters, read_letters
 from ingestion.pipeline import BATCH_SIZE
 from ingestion.readers.base import READERS, Document, get_reader
 from ingestion.replay_messages import PREFIXES, replay_messages
@@ -42,11 +43,15 @@ class ReplayReport:
     entities: int = 0
     facts: int = 0
 
+    def view(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self) | {"left": [{"document": document, "reason": reason} for document, reason in self.left]}
+
 
 async def replay(
     store: GraphStore, path: Path, documents: Sequence[str] = (), *, uploads: Path | None = None
 ) -> ReplayReport:
-    """Tries the letters of a file again; no other run may write to it meanwhile.
+    """Tries the letters of a file again; those that other runs write meanwhile stay.
 
     Args:
         store: the graph.
@@ -98,9 +103,9 @@ async def replay(
         report.refused += len(refused)
         report.written += len(of_document) - len(refused)
     if letters:
-        write_letters(path, sorted(kept, key=_order(letters)))
-    if uploads is not None:
-        await asyncio.to_thread(_remove_uploads, uploads, letters, kept)
+        left = await asyncio.to_thread(exchange_letters, path, letters, sorted(kept, key=_order(letters)))
+        if uploads is not None:
+            await asyncio.to_thread(_remove_uploads, uploads, letters, left)
     return report
 
 

@@ -15,7 +15,7 @@ from ingestion.readers.base import get_reader
 from ingestion.replay import replay
 from ingestion.stream import Consumer
 from ingestion.stream_brokers import Received, open_feed
-from kg.store import GraphStore
+from kg.store import Batch, GraphStore, WriteReport
 from tests.ingestion.samples import HPOA, OBO, hpoa_row, packet, write_hpo, write_json
 from tests.support.backends import Backend
 
@@ -64,6 +64,28 @@ async def test_what_a_newer_vocabulary_makes_acceptable_is_written(
     assert (again.written, again.refused, again.left, again.facts) == (1, 0, [], 1)
     assert not list(read_letters(letters))
     assert await store.digest() == expected
+
+
+async def test_what_is_refused_during_a_replay_stays(
+    store: GraphStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letters = tmp_path / "letters.jsonl"
+    await ingest(store, get_reader("hpo"), write_hpo(tmp_path / "hpo", obo=OBO), dead_letters=letters)
+    paths = [
+        write_json(tmp_path / f"{name}.json", packet(name, phenotypicFeatures=[{"type": {"id": "HP:7777777"}}]))
+        for name in ("one", "two")
+    ]
+    await ingest(store, get_reader("phenopackets"), paths[0], dead_letters=letters)
+    write, others = store.write, [paths[1]]
+
+    async def write_beside(batch: Batch) -> WriteReport:
+        while others:
+            await ingest(store, get_reader("phenopackets"), others.pop(), dead_letters=letters)
+        return await write(batch)
+
+    monkeypatch.setattr(store, "write", write_beside)
+    assert (await replay(store, letters)).refused == 1
+    assert [letter.document for letter in read_letters(letters)] == ["phenopackets:one.json", "phenopackets:two.json"]
 
 
 async def test_an_upload_goes_with_its_last_letter(store: GraphStore, tmp_path: Path) -> None:
