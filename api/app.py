@@ -19,7 +19,7 @@ from api.middleware import Observe
 from api.openapi import install_openapi
 from api.outcome import Outcome
 from api.responses import add_error_handlers
-from api.routes import claims, conflicts, diagnosis, graph, ingestions, operate, same, sources
+from api.routes import claims, conflicts, dead_letters, diagnosis, graph, ingestions, operate, runs, same, sources
 from api.service import Service
 from api.settings import Settings, load_settings
 from ingestion.dead_letters import is_needed
@@ -52,10 +52,15 @@ def create_app(settings: Settings) -> FastAPI:
         claims.router,
         conflicts.router,
         same.router,
+        same.searches,
         sources.router,
         sources.retractions,
         ingestions.router,
         ingestions.uploads,
+        dead_letters.router,
+        dead_letters.replays,
+        runs.router,
+        runs.retractions,
     ):
         app.include_router(router)
     add_error_handlers(app)
@@ -87,7 +92,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service.on_version = metrics.graph_version.set
 
     async def run(job: Job) -> Outcome:
-        outcome = await service.ingest(job.reader, job.path, job.name, job.report_progress, job.cancel)
+        outcome = await service.ingest(
+            job.reader, job.path, job.name, job.report_progress, job.cancel, dry_run=job.dry_run
+        )
         service.look_again()
         return outcome
 

@@ -44,6 +44,7 @@ class Job:
         path: what is ingested; None is the reader's own data.
         shown_path: what clients see of it.
         upload: folder to be removed when the job has ended, unless its dead letters need it.
+        dry_run: only tells what would change.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Job:
     shown_path: str
     name: str | None = None
     upload: Path | None = None
+    dry_run: bool = False
     state: str = "waiting"
     created: str = ""
     started: str = ""
@@ -69,6 +71,7 @@ class Job:
             "id": self.id,
             "reader": self.reader,
             "path": self.shown_path,
+            "dry_run": self.dry_run,
             "state": self.state,
             "created": self.created,
             "started": self.started or None,
@@ -180,7 +183,14 @@ class Jobs:
             raise BusyError(f"{self._max_waiting} ingestions wait already; try again when one is through")
 
     def add(
-        self, reader: str, path: Path | None, shown_path: str, name: str | None = None, upload: Path | None = None
+        self,
+        reader: str,
+        path: Path | None,
+        shown_path: str,
+        name: str | None = None,
+        upload: Path | None = None,
+        *,
+        dry_run: bool = False,
     ) -> Job:
         """A new job, waiting.
 
@@ -188,7 +198,7 @@ class Jobs:
             BusyError: too many wait already.
         """
         self.check_room()
-        job = Job(secrets.token_hex(8), reader, path, shown_path, name, upload, created=_now())
+        job = Job(secrets.token_hex(8), reader, path, shown_path, name, upload, dry_run, created=_now())
         self._jobs[job.id] = job
         self._forget_old()
         self._tell()

@@ -13,11 +13,13 @@ Short = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
 
-class _Request(BaseModel):
+class RequestBody(BaseModel):
+    """A body of a request."""
+
     model_config = ConfigDict(extra="forbid")
 
 
-class CypherRequest(_Request):
+class CypherRequest(RequestBody):
     """A reading query."""
 
     query: Annotated[str, StringConstraints(min_length=1, max_length=20_000)] = Field(
@@ -26,7 +28,7 @@ class CypherRequest(_Request):
     parameters: dict[str, Any] = Field({}, examples=[{"id": "HP:0001250"}])
 
 
-class DiagnosisRequest(_Request):
+class DiagnosisRequest(RequestBody):
     """A patient: findings by HPO id, or a Phenopacket; what is given beside a Phenopacket replaces what it says."""
 
     present: list[HpoId] | None = Field(
@@ -53,22 +55,6 @@ class DiagnosisRequest(_Request):
     catalogue: Literal["OMIM", "ORPHA", "DECIPHER"] | None = Field(
         None, description="Ranks the diseases of this catalogue alone."
     )
-
-
-class IngestionRequest(_Request):
-    """What to ingest from the server's own files."""
-
-    reader: Text | None = Field(
-        None,
-        description="Name of a reader, see `evigraph readers`; null: guessed from the path.",
-        examples=["phenopackets"],
-    )
-    path: str | None = Field(
-        None,
-        max_length=4096,
-        description="File or folder inside one of EVIGRAPH_INGESTION_FOLDERS; none takes the reader's own data.",
-    )
-    name: Text | None = Field(None, description="Stands for the file's or folder's own name in document ids.")
 
 
 class Problem(BaseModel):
@@ -194,7 +180,7 @@ class SourceAnswer(BaseModel):
     quarantined: bool | None = Field(description="Whether what it says is kept, but does not count.")
 
 
-class TrustRequest(_Request):
+class TrustRequest(RequestBody):
     """How far a source is trusted, and whether it counts; what is left out stays as it is."""
 
     level: float | None = Field(
@@ -255,7 +241,37 @@ class SamePairsAnswer(BaseModel):
     pairs: list[SamePair]
 
 
-class MergeRequest(_Request):
+class FindSameRequest(RequestBody):
+    """What to compare."""
+
+    class_: Short = Field(alias="class", description="Class of the entities.", examples=["Patient"])
+    likely: float = Field(0.5, ge=0, le=1, description="Probability from which a pair is proposed.")
+
+
+class FoundSameAnswer(BaseModel):
+    """How many pairs are proposed."""
+
+    class_: str = Field(alias="class")
+    proposed: int
+
+
+class RejectSameRequest(RequestBody):
+    """Two entities that are not one."""
+
+    id: Curie = Field(description="One entity.", examples=["named:Disease/dravet_disease"])
+    other: Curie = Field(description="The other.", examples=["OMIM:607208"])
+    by: Short = Field(description="Who says so.", examples=["a curator"])
+
+
+class RejectionAnswer(BaseModel):
+    """Two entities that are not proposed again."""
+
+    id: str
+    other: str
+    by: str
+
+
+class MergeRequest(RequestBody):
     """Two entities that are one."""
 
     id: Curie = Field(description="The entity that goes.", examples=["named:Disease/dravet_disease"])
@@ -291,60 +307,3 @@ class RetractionAnswer(BaseModel):
     version: int
     entities: int
     facts: int
-
-
-class JobProgress(BaseModel):
-    """How far an ingestion is."""
-
-    document: str
-    records: int
-    bytes_read: int
-    bytes_total: int
-
-
-class Report(BaseModel):
-    """What an ingestion did; counts of documents, records and changes."""
-
-    reader: str
-    loaded: int
-    skipped: int
-    changed: int
-    failed_documents: int
-    records: int
-    claims: int
-    entities: int
-    facts: int
-    rejected: int
-    version: int
-    seconds: float
-    cancelled: bool
-    refused: list[Refused] = Field(description="The first refused records; the server's dead-letter file has all.")
-
-
-class Refused(BaseModel):
-    """One record that was refused."""
-
-    document: str
-    place: str
-    reason: str
-
-
-class JobAnswer(BaseModel):
-    """An ingestion."""
-
-    id: str
-    reader: str
-    path: str
-    state: Literal["waiting", "running", "done", "failed", "cancelled"]
-    created: str
-    started: str | None
-    finished: str | None
-    progress: JobProgress | None
-    report: Report | None
-    problem: Problem | None
-
-
-class JobsAnswer(BaseModel):
-    """Ingestions, the newest first."""
-
-    ingestions: list[JobAnswer]

@@ -6,9 +6,8 @@ import asyncio
 import contextlib
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
@@ -16,13 +15,15 @@ import orjson
 import structlog
 
 from api.cypher_guard import run_guarded
-from api.errors import ForbiddenError, NotReadyError
+from api.errors import BusyError, ForbiddenError, NotReadyError
 from api.outcome import Outcome, outcome, size
 from api.settings import Settings
+from ingestion.dead_letters import DeadLetter, count_letters, find_letter, list_letters
 from ingestion.linkage import propose
 from ingestion.pipeline import Progress, ingest
-from ingestion.push import STREAM
-from ingestion.readers.base import READERS, get_reader
+from ingestion.readers.base import READERS, description_of, get_reader
+from ingestion.replay import ReplayReport, replay
+from ingestion.runs import list_runs, retract_runs
 from kg.conflicts import find_conflicts
 from kg.errors import EvigraphError, InputError, NotFoundError
 from kg.ontology import Ontology
@@ -67,6 +68,7 @@ class Service:
         self._ready = asyncio.Event()
         self._look = asyncio.Event()
         self._keeps_ready = False
+        self._loading = asyncio.Lock()
         self.on_version: Callable[[int], None] = lambda _: None
 
     async def __aenter__(self) -> Service:
@@ -312,7 +314,10 @@ class Service:
             ConflictError: the graph holds another document under the same id.
             StoreUnavailableError: the database went away.
         """
-        with tempfile.TemporaryDirectory() as scratch:
+        async with contextlib.AsyncExitStack() as stack:
+            scratch = stack.enter_context(tempfile.TemporaryDirectory())
+            if not dry_run:
+                await stack.enter_async_context(self._loading)
             letters = Path(scratch) / "dead-letters.jsonl" if dry_run else self.settings.dead_letters
             before = size(letters)
             report = await ingest(
@@ -326,6 +331,36 @@ class Service:
                 dry_run=dry_run,
             )
             return outcome(report, before)
+
+    async def dead_letters(self, document: str | None = None, limit: int = 100, offset: int = 0) -> list[DeadLetter]:
+        """A page of the refused records, of all documents or of one."""
+        return await asyncio.to_thread(list_letters, self.settings.dead_letters, document, limit, offset)
+
+    async def dead_letter_counts(self, limit: int = 100, offset: int = 0) -> list[tuple[str, str, int]]:
+        """A page of (document, reason, how many were refused), the most first."""
+        return await asyncio.to_thread(count_letters, self.settings.dead_letters, limit, offset)
+
+    async def dead_letter(self, id_: str) -> DeadLetter:
+        """One refused record.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        return await asyncio.to_thread(find_letter, self.settings.dead_letters, id_)
+
+    async def replay(self, documents: Sequence[str] = ()) -> ReplayReport:
+        """Tries refused records again, of all documents or of these; see `ingestion.replay`.
+
+        Raises:
+            BusyError: an ingestion, or another replay, is running here: what it reads must not go with its last letter.
+            InputError: the dead letters can't be read or written.
+        """
+        if self._loading.locked():
+            raise BusyError("an ingestion or a replay is running; try again when it is through")
+        async with self._loading:
+            done = await replay(self.store, self.settings.dead_letters, documents, uploads=self.settings.uploads)
+        self.look_again()
+        return done
 
     async def retract(self, id_: str) -> Retraction:
         """Takes back all that a source, or a document, says.
@@ -396,70 +431,34 @@ class Service:
         self.look_again()
         return done
 
-    async def runs(self) -> list[dict[str, Any]]:
-        """Ingestion runs whose documents are in the graph, the latest last."""
-        runs: dict[str, dict[str, Any]] = {}
-        for entry in (await self.store.ledger()).values():
-            run = runs.setdefault(
-                entry.run, {"run": entry.run, "at": "", "documents": 0, "records": 0, "readers": set()}
-            )
-            run["at"] = max(run["at"], entry.at)
-            run["documents"] += 1
-            run["records"] += entry.records
-            run["readers"].add(entry.reader.partition("@")[0])
-        found = sorted(runs.values(), key=lambda run: (run["at"], run["run"]))
-        return [run | {"readers": sorted(run["readers"])} for run in found]
+    async def runs(self, limit: int = 1000, offset: int = 0) -> list[dict[str, Any]]:
+        """A page of the ingestion runs whose documents are in the graph, the latest first."""
+        return await list_runs(self.store, limit, offset)
 
-    async def retract_run(
+    async def retract_runs(
         self, run: str | None, since: str | None = None, until: str | None = None
     ) -> tuple[list[str], list[str]]:
-        """Takes back the documents that a run, or that runs between two times (ISO 8601), wrote last.
-
-        Streams are left: a topic is one document, and its entry in the ledger knows only when its last message came,
-        so that what it said at other times would go, too. `retract` takes one back by its id.
-
-        Returns:
-            The ids of the documents that were taken back, and of the streams that were left.
+        """Takes back the documents of a run, or of a time; see `ingestion.runs`.
 
         Raises:
             InputError: neither a run nor a time is given, or a time is none; or streams are all that was found.
             NotFoundError: the ledger has no such document.
         """
-        if run is None and since is None and until is None:
-            raise InputError("give a run, or a time by --since or --until")
-        first, last = _time("since", since), _time("until", until)
-        chosen = [
-            entry.document
-            for entry in (await self.store.ledger()).values()
-            if (run is None or entry.run == run)
-            and (first is None or (entry.at and first <= datetime.fromisoformat(entry.at)))
-            and (last is None or (entry.at and datetime.fromisoformat(entry.at) < last))
-        ]
-        if not chosen:
-            raise NotFoundError(f"no document of run {run!r}" if run else "no document of that time")
-        streams = [document for document in chosen if document.startswith(STREAM)]
-        if len(streams) == len(chosen):
-            raise InputError(
-                f"{', '.join(streams)}: a stream is one document of all its times, and is not taken back by run or "
-                f"time; `evigraph sources retract {streams[0]}` takes back all that it ever said"
-            )
-        taken = [document for document in chosen if not document.startswith(STREAM)]
-        for document in taken:
-            await self.store.retract(document)
-        return taken, streams
+        done = await retract_runs(self.store, run, since, until)
+        self.look_again()
+        return done
 
     @staticmethod
     def readers() -> list[dict[str, Any]]:
-        """Name, file extensions and an example of each reader."""
+        """What each reader reads, how its files' names end, and an example."""
         readers = (get_reader(name) for name in sorted(READERS))
-        return [{"name": r.name, "extensions": list(r.extensions), "example": r.example} for r in readers]
-
-
-def _time(name: str, text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise InputError(f"{text!r} is no ISO 8601 time such as 2026-03-01T12:00:00Z", name) from error
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+        return [
+            {
+                "name": r.name,
+                "version": r.version,
+                "description": description_of(r),
+                "extensions": list(r.extensions),
+                "example": r.example,
+            }
+            for r in readers
+        ]

@@ -48,7 +48,9 @@ class Settings(BaseSettings):
         (), description="Origins of web pages that may call the API, joined by commas. Default: none."
     )
     max_request_bytes: int = Field(1_000_000, description="Largest body of a request that is not an upload.", ge=1)
-    max_upload_bytes: int = Field(1_000_000_000, description="Largest upload for ingestion.", ge=1)
+    max_upload_bytes: int = Field(
+        1_000_000_000, description="Largest upload for ingestion, all of its files together.", ge=1
+    )
     request_timeout_s: float = Field(30.0, description="Seconds after which a request is given up.", gt=0)
     upload_timeout_s: float = Field(600.0, description="The same for an upload, or a retraction.", gt=0)
     max_jobs: int = Field(16, description="Ingestion jobs that may wait; they run one after the other.", ge=1)

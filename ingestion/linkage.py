@@ -7,6 +7,7 @@ found is proposed (`POSSIBLY_SAME`), never merged.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 from collections import Counter
@@ -56,7 +57,7 @@ async def propose(store: GraphStore, class_: str, likely: float = LIKELY) -> int
     ]
     if len(rows) > _MOST_RECORDS:
         raise InputError(f"{len(rows):,} entities are more than can be compared at once ({_MOST_RECORDS:,})", class_)
-    pairs = linked(rows, store.ontology, likely)
+    pairs = await asyncio.to_thread(linked, rows, store.ontology, likely)
     source = Source(f"splink:{class_}", "model", model="splink", document=f"linkage:{class_}")
     with contextlib.suppress(NotFoundError):
         await store.retract(source.id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import asdict
 from typing import Annotated
 
@@ -10,7 +9,6 @@ import typer
 
 from api.cli.common import Json, err, group, out, print_json, settings_of, table, with_service
 from api.errors import EXIT_PARTIAL
-from kg.errors import NotFoundError
 
 
 def register(app: typer.Typer) -> None:
@@ -25,53 +23,47 @@ def list_letters(
     context: typer.Context,
     document: Annotated[str | None, typer.Option(help="Only of this document; then each of its letters.")] = None,
     limit: Annotated[int, typer.Option(min=1)] = 100,
+    offset: Annotated[int, typer.Option(min=0)] = 0,
     json: Json = False,
 ) -> None:
     """Lists documents with refused records and why, or the letters of one document."""
-    from ingestion.dead_letters import read_letters
+    from ingestion.dead_letters import count_letters
+    from ingestion.dead_letters import list_letters as letters_of
 
-    letters = list(dict.fromkeys(read_letters(settings_of(context).dead_letters)))
+    path = settings_of(context).dead_letters
     if document is not None:
-        found = [letter for letter in letters if letter.document == document][:limit]
+        found = letters_of(path, document, limit, offset)
         if json:
-            print_json([asdict(letter) for letter in found])
+            print_json([{"id": letter.id} | asdict(letter) for letter in found])
             return
-        rows = table("number", "place", "reason")
+        rows = table("id", "number", "place", "reason")
         for letter in found:
-            rows.add_row(str(letter.number), letter.place, letter.reason)
+            rows.add_row(letter.id, str(letter.number), letter.place, letter.reason)
         out().print(rows if found else "no dead letters")
         return
-    counts = Counter((letter.document, letter.reason) for letter in letters).most_common(limit)
+    counts = count_letters(path, limit, offset)
     if json:
-        print_json([{"document": d, "reason": r, "letters": many} for (d, r), many in counts])
+        print_json([{"document": id_, "reason": reason, "letters": many} for id_, reason, many in counts])
         return
     rows = table("document", "letters", "reason")
-    for (id_, reason), many in counts:
+    for id_, reason, many in counts:
         rows.add_row(id_, f"{many:,}", reason)
     out().print(rows if counts else "no dead letters")
 
 
 def show(
     context: typer.Context,
-    document: Annotated[str, typer.Argument(help="Id of the document.")],
-    number: Annotated[int, typer.Argument(min=0, help="Number of the record in it.")],
+    letter: Annotated[str, typer.Argument(metavar="ID", help="Id of the letter, as `list --document` shows it.")],
     json: Json = False,
 ) -> None:
-    """Shows one dead letter whole.
+    """Shows one dead letter whole."""
+    from ingestion.dead_letters import find_letter
 
-    Raises:
-        NotFoundError: there is none.
-    """
-    from ingestion.dead_letters import read_letters
-
-    for letter in read_letters(settings_of(context).dead_letters):
-        if (letter.document, letter.number) == (document, number):
-            if json:
-                print_json(asdict(letter))
-            else:
-                out().print("\n".join(f"{name}: {value}" for name, value in asdict(letter).items()))
-            return
-    raise NotFoundError(f"no dead letter {number} of {document!r}")
+    found = asdict(find_letter(settings_of(context).dead_letters, letter))
+    if json:
+        print_json({"id": letter} | found)
+    else:
+        out().print("\n".join(f"{name}: {value}" for name, value in found.items()))
 
 
 def replay(
@@ -80,15 +72,9 @@ def replay(
     json: Json = False,
 ) -> None:
     """Tries refused records again; those that are accepted now are written, and their letters go."""
-    from ingestion.replay import replay as try_again
-
-    settings = settings_of(context)
-    report = with_service(
-        context,
-        lambda service: try_again(service.store, settings.dead_letters, documents or (), uploads=settings.uploads),
-    )
+    report = with_service(context, lambda service: service.replay(documents or ()))
     if json:
-        print_json(asdict(report))
+        print_json(report.view())
     else:
         out().print(
             f"{report.written:,} written, {report.refused:,} refused again, {len(report.left):,} documents left"

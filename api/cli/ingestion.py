@@ -114,7 +114,7 @@ def readers(json: Json = False) -> None:
     if json:
         print_json(found)
         return
-    rows = table("name", "extensions", "example")
+    rows = table("name", "what", "extensions", "example")
     for reader in found:
-        rows.add_row(reader["name"], " ".join(reader["extensions"]), reader["example"])
+        rows.add_row(reader["name"], reader["description"], " ".join(reader["extensions"]), reader["example"])
     out().print(rows)

@@ -103,7 +103,12 @@ def reject(
     entity: Annotated[str, typer.Argument(metavar="ID", help="Id of one entity.")],
     other: Annotated[str, typer.Argument(metavar="OTHER", help="Id of the other.")],
     by: By = None,
+    json: Json = False,
 ) -> None:
     """Says that two entities are not one, so that they are not proposed again."""
-    with_service(context, lambda service: service.reject_same(entity, other, by or getuser()))
-    out().print(f"{entity} and {other} are different")
+    who = by or getuser()
+    with_service(context, lambda service: service.reject_same(entity, other, who))
+    if json:
+        print_json({"id": entity, "other": other, "by": who})
+    else:
+        out().print(f"{entity} and {other} are different")

@@ -91,9 +91,14 @@ def _print(done: Retraction, text: str, *, json: bool) -> None:
         out().print(f"{text}: {done.entities:,} entities and {done.facts:,} facts weighed anew")
 
 
-def list_runs(context: typer.Context, json: Json = False) -> None:
-    """Lists runs whose documents are in the graph, the latest last."""
-    found = with_service(context, lambda service: service.runs())
+def list_runs(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option(min=1)] = 1000,
+    offset: Annotated[int, typer.Option(min=0)] = 0,
+    json: Json = False,
+) -> None:
+    """Lists runs whose documents are in the graph, the latest first."""
+    found = with_service(context, lambda service: service.runs(limit, offset))
     if json:
         print_json(found)
         return
@@ -111,7 +116,7 @@ def retract_runs(
     json: Json = False,
 ) -> None:
     """Takes back the documents of a run, or of a time; streams only by `sources retract`."""
-    done, streams = with_service(context, lambda service: service.retract_run(run, since, until))
+    done, streams = with_service(context, lambda service: service.retract_runs(run, since, until))
     if json:
         print_json(done)
     else:

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import re
-import secrets
-import shutil
 from collections.abc import AsyncIterable
 from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from pydantic import ValidationError
-from starlette.datastructures import UploadFile
 
 from api.auth import ROLE, UploadRoute, needs
 from api.errors import UnsupportedMediaError
@@ -22,8 +16,9 @@ from api.jobs import Job, Jobs
 from api.keys import Role
 from api.responses import JSON
 from api.routes.parts import JobsDep, ServiceDep, guarded_router
-from api.schemas import IngestionRequest, JobAnswer, JobsAnswer
+from api.schemas_ingestion import IngestionRequest, JobAnswer, JobsAnswer, ReadersAnswer
 from api.service import Service
+from api.uploads import FORM, invalid_body, receive, remove
 from ingestion.guess import guess_reader
 from ingestion.readers.base import get_reader
 from kg.errors import InputError
@@ -32,25 +27,13 @@ router = guarded_router("ingestions")
 uploads = APIRouter(prefix="/v1", tags=["ingestions"], route_class=UploadRoute)
 """The one route that takes large bodies."""
 
-_MAX_NAME = 200
-"""Bytes of an upload's name; file systems take 255."""
-
-_UPLOAD_SCHEMA = {
-    "type": "object",
-    "required": ["file"],
-    "properties": {
-        "reader": {"type": "string", "description": "Name of a reader; left out, it is guessed."},
-        "file": {"type": "string", "format": "binary"},
-        "name": {"type": "string", "description": "Stands for the file's own name in document ids."},
-    },
-}
 _START: dict[str, Any] = {
     ROLE: Role.WRITER.name.lower(),
     "requestBody": {
         "required": True,
         "content": {
             "application/json": {"schema": IngestionRequest.model_json_schema()},
-            "multipart/form-data": {"schema": _UPLOAD_SCHEMA},
+            "multipart/form-data": {"schema": FORM},
         },
     },
 }
@@ -63,9 +46,15 @@ async def _job(ingestion_id: str, jobs: JobsDep) -> Job:
 JobDep = Annotated[Job, Depends(_job)]
 
 
+@router.get("/readers", response_model=ReadersAnswer)
+async def readers(service: ServiceDep) -> JSON:
+    """The formats that can be ingested."""
+    return JSON({"readers": await asyncio.to_thread(service.readers)})
+
+
 @uploads.post("/ingestions", status_code=202, response_model=JobAnswer, openapi_extra=_START)
 async def start(request: Request, service: ServiceDep, jobs: JobsDep) -> JSON:
-    """Starts an ingestion: of an uploaded file, of a path inside an allowed folder, or of a reader's own data."""
+    """Starts an ingestion: of an upload, of a path inside an allowed folder, or of a reader's own data."""
     jobs.check_room()
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media == "application/json":
@@ -111,39 +100,27 @@ async def _start_from_path(request: Request, service: Service, jobs: Jobs) -> Jo
         text += part
         if len(text) > limit:
             raise HTTPException(413, f"JSON beyond {limit:,} bytes; upload files as multipart/form-data")
-    try:
+    with invalid_body():
         body = IngestionRequest.model_validate_json(text)
-    except ValidationError as error:
-        items = error.errors(include_url=False, include_context=False)
-        raise RequestValidationError([{**item, "loc": ("body", *item["loc"])} for item in items]) from error
     if body.path is None:
         if body.reader is None:
             raise InputError("a reader or a path is needed", "reader")
         get_reader(body.reader).documents(None)
-        return jobs.add(body.reader, None, "", body.name)
+        return jobs.add(body.reader, None, "", body.name, dry_run=body.dry_run)
     path = service.allowed_path(body.path)
-    return jobs.add(await _known_reader(body.reader, path), path, body.path, body.name)
+    return jobs.add(await _known_reader(body.reader, path), path, body.path, body.name, dry_run=body.dry_run)
 
 
 async def _start_from_upload(request: Request, service: Service, jobs: Jobs) -> Job:
-    async with request.form(max_files=1, max_fields=20, max_part_size=10_000) as form:
-        reader, file, name = form.get("reader"), form.get("file"), form.get("name")
-        if reader is not None and not isinstance(reader, str):
-            raise InputError("takes text, not a file", "reader")
-        if not isinstance(file, UploadFile):
-            raise InputError("a file is needed", "file")
-        if name is not None and not isinstance(name, str):
-            raise InputError("takes text, not a file", "name")
-        if reader:
-            get_reader(reader)
-        file_name = _safe_name(file.filename or "")
-        folder = service.settings.uploads / secrets.token_hex(8)
-        await asyncio.to_thread(_store, file, folder, file_name)
+    upload = await receive(request, service.settings.uploads)
+    options = upload.options
     try:
-        known = await _known_reader(reader, folder / file_name)
-        return jobs.add(known, folder / file_name, file_name, name or None, upload=folder)
+        reader = await _known_reader(options.reader, upload.path)
+        return jobs.add(
+            reader, upload.path, upload.shown_path, options.name, upload=upload.folder, dry_run=options.dry_run
+        )
     except BaseException:
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        await remove(upload)
         raise
 
 
@@ -153,16 +130,3 @@ async def _known_reader(name: str | None, path: Path) -> str:
         return await asyncio.to_thread(guess_reader, path)
     get_reader(name)
     return name
-
-
-def _store(file: UploadFile, folder: Path, name: str) -> None:
-    folder.mkdir(parents=True, mode=0o700)
-    with (folder / name).open("wb") as target:
-        shutil.copyfileobj(file.file, target, 1 << 20)
-
-
-def _safe_name(name: str) -> str:
-    """The last part of a client's file name, of harmless characters only."""
-    last = re.split(r"[/\\]", name)[-1]
-    safe = re.sub(r"[^\w.+-]", "_", last).lstrip(".")
-    return safe.encode()[-_MAX_NAME:].decode(errors="ignore") or "upload"

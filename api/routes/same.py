@@ -2,19 +2,45 @@
 
 from __future__ import annotations
 
-from api.auth import needs
+from fastapi import APIRouter
+
+from api.auth import LongRoute, needs
 from api.keys import Role
 from api.responses import JSON
 from api.routes.parts import IdPath, Limit, Offset, ServiceDep, guarded_router
-from api.schemas import MergeAnswer, MergeRequest, MergesAnswer, SamePairsAnswer
+from api.schemas import (
+    FindSameRequest,
+    FoundSameAnswer,
+    MergeAnswer,
+    MergeRequest,
+    MergesAnswer,
+    RejectionAnswer,
+    RejectSameRequest,
+    SamePairsAnswer,
+)
 
 router = guarded_router("entities")
+searches = APIRouter(prefix="/v1", tags=["entities"], route_class=LongRoute)
+"""What may take minutes."""
 
 
 @router.get("/possibly-same", response_model=SamePairsAnswer)
 async def possibly_same(service: ServiceDep, limit: Limit = 100, offset: Offset = 0) -> JSON:
     """Pairs of entities that may be one, the likeliest first."""
     return JSON({"pairs": await service.possibly_same(limit, offset)})
+
+
+@searches.post("/possibly-same/find", response_model=FoundSameAnswer, openapi_extra=needs(Role.WRITER))
+async def find(body: FindSameRequest, service: ServiceDep) -> JSON:
+    """Compares the entities of a class by their properties, and proposes those that may be one (extra `linkage`)."""
+    return JSON({"class": body.class_, "proposed": await service.find_same(body.class_, body.likely)})
+
+
+@router.post("/possibly-same/reject", response_model=RejectionAnswer, openapi_extra=needs(Role.ADMIN))
+async def reject(body: RejectSameRequest, service: ServiceDep) -> JSON:
+    """Says that two entities are not one, so that they are not proposed again."""
+    await service.reject_same(body.id, body.other, body.by)
+    return JSON({"id": body.id, "other": body.other, "by": body.by})
 
 
 @router.get("/merges", response_model=MergesAnswer)

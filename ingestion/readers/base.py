@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
+from inspect import getdoc, getmodule
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -174,6 +175,11 @@ def get_reader(name: str) -> Reader:
     if name not in READERS:
         raise InputError(f"unknown reader {name!r}; known: {', '.join(sorted(READERS))}")
     return READERS[name]()
+
+
+def description_of(reader: Reader) -> str:
+    """What it reads, in a line: how its module begins."""
+    return (getdoc(getmodule(type(reader))) or "").partition("\n")[0]
 
 
 def unreadable(path: Path, error: OSError) -> InputError:

@@ -25,6 +25,8 @@ _ROUTES = {
         ("GET", "/v1/conflicts"),
         ("GET", "/v1/possibly-same"),
         ("GET", "/v1/merges"),
+        ("GET", "/v1/readers"),
+        ("GET", "/v1/runs"),
         ("GET", "/metrics"),
     ],
     Role.WRITER: [
@@ -34,12 +36,19 @@ _ROUTES = {
         ("GET", "/v1/ingestions/x"),
         ("GET", "/v1/ingestions/x/events"),
         ("DELETE", "/v1/ingestions/x"),
+        ("GET", "/v1/dead-letters"),
+        ("GET", "/v1/dead-letters/counts"),
+        ("GET", "/v1/dead-letters/x"),
+        ("POST", "/v1/dead-letters/replay"),
+        ("POST", "/v1/possibly-same/find"),
     ],
     Role.ADMIN: [
         ("DELETE", "/v1/sources/x:y"),
         ("PUT", "/v1/sources/x:y/trust"),
         ("POST", "/v1/merges"),
         ("DELETE", "/v1/merges/x:y"),
+        ("POST", "/v1/possibly-same/reject"),
+        ("DELETE", "/v1/runs"),
     ],
 }
 _PUBLIC = {("get", "/v1/healthz"), ("get", "/v1/readyz")}
@@ -53,7 +62,7 @@ def test_the_lists_above_name_every_route(settings: Settings) -> None:
         for method, operation in operations.items()
         if (method, path) not in _PUBLIC
     }
-    fill = {"{id}": "x:y", "{ingestion_id}": "x"}
+    fill = {"{id}": "x:y", "{ingestion_id}": "x", "{letter_id}": "x"}
     named = {
         (method, path.split("?")[0].replace("HP:0001251", "x:y")): role.name.lower()
         for role, routes in _ROUTES.items()

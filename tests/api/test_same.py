@@ -64,6 +64,8 @@ def test_on_the_command_line(run: Run) -> None:
     assert "nothing was merged" in run("same", "merges")[1]
     assert run("digest")[1] == digest
     assert run("same", "reject", WON, ONE)[0] == 0
+    said = {"id": WON, "other": ONE, "by": "me"}
+    assert json.loads(run("same", "reject", WON, ONE, "--by", "me", "--json")[1]) == said
     assert json.loads(run("same", "list", "--json")[1]) == []
 
 
@@ -90,3 +92,19 @@ async def test_over_http(http: httpx.AsyncClient) -> None:
     assert (await http.delete(f"/v1/merges/{ONE}")).json() == merged.json()
     assert_problem(await http.delete(f"/v1/merges/{ONE}"), 404, "not-found")
     assert (await http.get(f"/v1/entities/{ONE}")).status_code == 200
+
+
+async def test_pairs_are_found_and_rejected_over_http(http: httpx.AsyncClient) -> None:
+    pytest.importorskip("splink")
+    found = await http.post("/v1/possibly-same/find", json={"class": "Disease", "likely": 0})
+    pairs = (await http.get("/v1/possibly-same")).json()["pairs"]
+    assert found.json() == {"class": "Disease", "proposed": len(pairs) - 1}
+    assert (await http.delete("/v1/sources/splink:Disease")).status_code == 200
+    assert_problem(await http.post("/v1/possibly-same/find", json={"class": "Unicorn"}), 422, "ontology")
+    assert_problem(await http.post("/v1/possibly-same/find", json={"class_": "Disease"}), 422, "validation")
+    body = {"id": WON, "other": ONE, "by": "me"}
+    rejected = await http.post("/v1/possibly-same/reject", json=body)
+    assert rejected.json() == body
+    assert (await http.get("/v1/possibly-same")).json() == {"pairs": []}
+    assert_problem(await http.post("/v1/possibly-same/reject", json=body | {"other": "x:none"}), 404, "not-found")
+    assert_problem(await http.post("/v1/possibly-same/reject", json=body | {"other": WON}), 422, "input")

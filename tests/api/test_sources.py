@@ -14,7 +14,7 @@ import pytest
 from api.service import Service
 from api.settings import Settings
 from kg.model import Claim, Entity, Source
-from kg.store import Batch
+from kg.store import Batch, LedgerEntry
 from tests.api.conftest import assert_problem
 from tests.api.test_cli import Run, run
 
@@ -72,3 +72,34 @@ def test_what_is_not_said_of_trust_stays_on_the_command_line(run: Run) -> None:
         assert (found["trust"], bool(found["quarantined"])) == (level, quarantined)
         assert found["reliability"] == pytest.approx(reliability)
     assert run("sources", "quarantine", "no:body")[0] == 5
+
+
+async def test_runs_over_http(http: httpx.AsyncClient) -> None:
+    service = http.app.state.service  # type: ignore[attr-defined]
+    [hpo] = (await http.get("/v1/runs")).json()["runs"]
+    assert hpo["documents"] == 3
+    assert hpo["readers"] == ["hpo"]
+    before = await service.digest()
+    for number, document in enumerate(("push:r1", "push:r2", "stream:r3", "push:r4")):
+        source = Source(document, "sensor", document=document)
+        claim = Claim(f"I:r{number}", "HAS_BRAND", "B:r", document, document=document)
+        at = f"2031-05-0{number + 1}T12:00:00Z"
+        entry = LedgerEntry(document, "", "", "claims@1", 1, complete=True, run=f"run-{number}", at=at)
+        await service.store.write(Batch([source], [], [claim], [entry]))
+    pages = [(await http.get("/v1/runs", params={"limit": 2, "offset": at})).json()["runs"] for at in (0, 2, 4)]
+    assert [run["run"] for page in pages for run in page] == ["run-3", "run-2", "run-1", "run-0", hpo["run"]]
+    assert pages[0][0]["at"].startswith("2031-05-04")
+
+    async def retract(**query: str) -> httpx.Response:
+        return await http.delete("/v1/runs", params=query)
+
+    assert (await retract(run="run-3")).json() == {"documents": ["push:r4"], "streams_left": []}
+    assert_problem(await retract(run="run-3"), 404, "not-found")
+    time = {"since": "2031-05-02", "until": "2031-05-04"}
+    assert (await retract(**time)).json() == {"documents": ["push:r2"], "streams_left": ["stream:r3"]}
+    assert_problem(await retract(**time), 422, "input")
+    assert_problem(await retract(), 422, "input")
+    assert assert_problem(await retract(since="yesterday"), 422, "input")["place"] == "since"
+    assert (await retract(run="run-0", until="2031-05-02")).status_code == 200
+    await http.delete("/v1/sources/stream:r3")
+    assert await service.digest() == before
