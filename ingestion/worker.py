@@ -170,9 +170,7 @@ class Worker:
                 except OSError as error:
                     failure = unreadable(document.path, error)
                     break
-                except (
-                    BaseException
-                ) as error:  # one document must not stop all after it; a panic in Rust is no Exception
+                except BaseException as error:  # one must not stop all after it; a panic in Rust is no Exception
                     log.exception("a document can't be read on", document=document.id, record=number + 1)
                     failure = InputError(f"the reader failed: {words_of(error)}", f"record {number + 1}")
                     break
