@@ -41,7 +41,8 @@ Moment = tuple[int | None, float | None, str | None]
 async def fuse_reliability(store: GraphStore, relation: str) -> dict[str, dict[str, float]]:
     """Learns how reliable sources are on a relation from their disagreements, and stores it with the sources.
 
-    Beliefs of all that they say follow. A reliability that a source states of itself stays where it is lower.
+    Beliefs of all that they say follow. A reliability that a source states of itself stays where it is lower; sources
+    in quarantine have no vote.
 
     Args:
         store: the graph.
@@ -57,18 +58,19 @@ async def fuse_reliability(store: GraphStore, relation: str) -> dict[str, dict[s
     known = store.ontology.relation(relation)
     if not known.functional and not known.contradicts:
         raise InputError(f"facts of {relation} can't contradict each other: it is neither functional nor disjoint")
+    counted = "MATCH (s:Source) WHERE s.reliability > 0 RETURN s.id AS id, s.kind AS kind"  # none in quarantine
+    kinds: dict[str, str] = {row["id"]: row["kind"] async for row in store.read(counted)}
     questions: dict[tuple[str, ...], Question] = defaultdict(lambda: defaultdict(list))
     async for rows in store.scan_facts(sorted({relation, *known.contradicts})):
         for subject, name, object_, _, sources, confidences, *_ in rows:
             question = (subject,) if known.functional else (subject, object_)
             option = object_ if known.functional else name
-            if not known.functional or name == relation:
-                questions[question][option] += zip(sources, confidences, strict=True)
+            said = [(source, c) for source, c in zip(sources, confidences, strict=True) if source in kinds]
+            if said and (not known.functional or name == relation):
+                questions[question][option] += said
     asked = [q for q in questions.values() if len({s for said in q.values() for s, _ in said}) > 1]
     if not asked:
         raise InputError(f"no two sources speak of the same {relation}")
-    described = {row["id"]: row async for row in store.read("MATCH (s:Source) RETURN s.id AS id, s.kind AS kind")}
-    kinds = {id_: row["kind"] for id_, row in described.items()}
     prior = {id_: store.ontology.source_kinds[kind] for id_, kind in kinds.items()}
     learned = learn_reliability(asked, prior)
     document = f"fusion:{relation}"

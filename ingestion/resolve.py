@@ -79,7 +79,7 @@ class VocabularyResolver:
                 self._describe(row["id"], row["labels"], obsolete=bool(row["obsolete"]))
             query = (
                 f"MATCH (a:{label})-[f:REPLACED_BY]->(b) WHERE any(d IN f.documents WHERE NOT d IN $stale) "
-                "RETURN a.id AS old, b.id AS new ORDER BY old, new"
+                "AND f.belief > 0 RETURN a.id AS old, b.id AS new ORDER BY old, new"
             )
             async for row in store.read(query, parameters, timeout_s=60.0):
                 self._replace(row["old"], row["new"])

@@ -70,9 +70,9 @@ class PreparedEntity:
     """What a batch says of one entity.
 
     Attributes:
-        labels: of the node.
-        properties: of the node, where only one source describes it, else None: which of several comes first, only the
-            graph knows.
+        labels: of the node, if all its sources count.
+        properties: of the node, if its source counts, where only one describes it, else None: which of several comes
+            first, only the graph knows.
     """
 
     descriptions: Descriptions
@@ -84,7 +84,7 @@ class PreparedEntity:
         """Makes as much of the node as is possible without the graph."""
         alone = len(descriptions.entries) == 1
         properties = descriptions.properties(ontology, _any) if alone else None
-        return cls(descriptions, descriptions.labels(ontology), properties)
+        return cls(descriptions, descriptions.labels(ontology, _any), properties)
 
 
 def _any(_source: str) -> float:

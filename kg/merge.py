@@ -138,12 +138,16 @@ class Descriptions:
         """The descriptions that neither come from this source nor were read from this document."""
         return Descriptions({i: p for i, p in self.entries.items() if source not in (i[0], i[1])})
 
-    def labels(self, ontology: Ontology) -> tuple[str, ...]:
-        """Node labels: the union of all descriptions' classes and their superclasses, `Entity` first."""
-        return ontology.labels({c for _, _, content in self.entries for c in orjson.loads(content)["classes"]})
+    def labels(self, ontology: Ontology, reliability: Reliability) -> tuple[str, ...]:
+        """Node labels: the union of the classes in all descriptions that count and their superclasses, `Entity` first.
+
+        What a source of reliability 0 says, one in quarantine above all, is kept but does not count.
+        """
+        counted = (content for source, _, content in self.entries if reliability(source) > 0.0)
+        return ontology.labels({c for content in counted for c in orjson.loads(content)["classes"]})
 
     def properties(self, ontology: Ontology, reliability: Reliability) -> dict[str, Any]:
-        """Node properties without `id` and `version`: the union of the descriptions, and the descriptions themselves.
+        """Node properties without `id` and `version`: the union of what counts (as in `labels`), and all descriptions.
 
         A property with one value takes that of the most reliable source (of equals, the first by id); values of
         multi-valued properties are joined, sorted. A second name is kept as a synonym.
@@ -151,7 +155,8 @@ class Descriptions:
         rows = sorted((*identity, place) for identity, place in self.entries.items())
         merged: dict[str, Any] = {}
         multi: dict[str, set[str]] = {}
-        for _, _, content, _ in sorted(rows, key=lambda row: (-reliability(row[0]), row)):
+        counted = [row for row in rows if reliability(row[0]) > 0.0]
+        for _, _, content, _ in sorted(counted, key=lambda row: (-reliability(row[0]), row)):
             said: dict[str, Value] = orjson.loads(content)["properties"]
             for name, value in said.items():
                 if ontology.properties[name].multi:

@@ -293,7 +293,8 @@ async def possibly_same(store: GraphStore, *, limit: int = 100, offset: int = 0)
         Dicts with `belief`, the `sources` that say so, and `entities`, both with `id`, `name` and `labels`.
     """
     query = (
-        "MATCH (a:Entity)-[f:POSSIBLY_SAME]->(b:Entity) WHERE a.id <> b.id AND NOT (a)-[:DIFFERENT_FROM]-(b) "
+        "MATCH (a:Entity)-[f:POSSIBLY_SAME]->(b:Entity) WHERE a.id <> b.id AND f.belief > 0 "
+        "AND NOT EXISTS { MATCH (a)-[d:DIFFERENT_FROM]-(b) WHERE d.belief > 0 } "
         "RETURN f.belief AS belief, f.sources AS sources, a.id AS a, a.name AS a_name, labels(a) AS a_labels, "
         "b.id AS b, b.name AS b_name, labels(b) AS b_labels ORDER BY belief DESC, a, b SKIP $offset LIMIT $limit"
     )

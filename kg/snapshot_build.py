@@ -82,8 +82,8 @@ async def read_changes(store: Readable, relations: Sequence[str], since: int) ->
 
 
 async def read_reliabilities(store: Readable, rows: list[tuple[Any, ...]], known: dict[str, float]) -> None:
-    """Adds the reliabilities of the sources that describe an entity together with others: they say whose name wins."""
-    cited = {source for _, _, sources, *_ in rows if len(sources or ()) > 1 for source in sources} - known.keys()
+    """Adds the reliabilities of the sources that describe entities: they say whose name wins, and whose counts."""
+    cited = {source for _, _, sources, *_ in rows for source in sources or ()} - known.keys()
     if cited:
         query = "UNWIND $ids AS id MATCH (s:Source {id: id}) RETURN s.id AS id, s.reliability AS reliability"
         async for row in store.read(query, {"ids": sorted(cited)}):
@@ -93,13 +93,13 @@ async def read_reliabilities(store: Readable, rows: list[tuple[Any, ...]], known
 def effective_properties(
     ontology: Ontology, row: tuple[Any, ...], reliabilities: Mapping[str, float]
 ) -> dict[str, Any]:
-    """Properties of an entity, a row of `scan_entities`: the union of what its descriptions say."""
+    """Properties of an entity, a row of `scan_entities`: the union of what its descriptions say that count.
+
+    A source without a reliability is gone since the row was read, and does not count.
+    """
     _, _, sources, documents, descriptions, places, _ = row
     columns = {"sources": sources, "documents": documents, "descriptions": descriptions, "places": places}
-    several = len(sources or ()) > 1
-    merged = Descriptions.from_properties(columns).properties(
-        ontology, reliabilities.__getitem__ if several else lambda _: 1.0
-    )
+    merged = Descriptions.from_properties(columns).properties(ontology, lambda source: reliabilities.get(source, 0.0))
     return {name: value for name, value in merged.items() if name in ontology.properties}
 
 
@@ -136,7 +136,7 @@ class Changes:
         self.add_facts([(*fact, 0.0, (), (), (), (), (), 0) for fact in kept])
 
     def add_entities(self, rows: list[tuple[Any, ...]], reliabilities: Mapping[str, float]) -> None:
-        """Rows of `scan_entities`, with the reliabilities of the sources that describe one entity together."""
+        """Rows of `scan_entities`, with the reliabilities of the sources that describe them."""
         for row in rows:
             own = effective_properties(self._ontology, row, reliabilities)
             label = orjson.dumps(["Entity", *sorted(set(row[1]) - {"Entity"})])

@@ -142,7 +142,7 @@ class Transaction:
 
     def _node(self, id_: str, descriptions: Descriptions) -> dict[str, Any]:
         properties = self._node_properties(id_, descriptions, None)
-        return {"id": id_, "labels": descriptions.labels(self._ontology), "properties": properties}
+        return {"id": id_, "labels": descriptions.labels(self._ontology, self._reliability), "properties": properties}
 
     def _node_properties(self, id_: str, descriptions: Descriptions, prepared: dict[str, Any] | None) -> dict[str, Any]:
         self._versioned.add(id_)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kg.batch import Batch, PreparedBatch, PreparedEntity, PreparedFact
@@ -120,6 +120,9 @@ class Writer(Rewriter):
                     changed.append(self._node(id_, merged) | {"was": known_as["labels"]})
             else:
                 prepared = prepared or PreparedEntity.of(Descriptions.empty(), self._ontology)
+                if not all(self._reliability(source) for source, _, _ in prepared.descriptions.entries):
+                    labels = prepared.descriptions.labels(self._ontology, self._reliability)
+                    prepared = replace(prepared, labels=labels, properties=None)
                 new[prepared.labels].append(self._node_properties(id_, prepared.descriptions, prepared.properties))
                 self._created.add(id_)
         for labels, rows in sorted(new.items()):

@@ -77,6 +77,18 @@ async def test_what_can_not_be_learned_from(store: GraphStore) -> None:
         await fuse_reliability(store, "IS_A")
 
 
+async def test_who_is_in_quarantine_has_no_vote(store: GraphStore) -> None:
+    right, said = answers()
+    sources = [Source(s, "model", document="doc:a") for s in right]
+    claims = [Claim(item, "HAS_BRAND", brand, source, document="doc:a") for item, brand, source in said]
+    rest = [claim for claim in claims if claim.source != "S:bad"]
+    await store.write(Batch(sources, [], rest, [ledger("doc:a")]))
+    expected = await fuse_reliability(store, "HAS_BRAND")
+    await store.trust("S:bad", quarantined=True)
+    await store.write(Batch(sources, [], claims))
+    assert await fuse_reliability(store, "HAS_BRAND") == expected
+
+
 # ---- boxes
 
 

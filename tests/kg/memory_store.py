@@ -31,6 +31,7 @@ class MemoryStore:
         self.sources_: dict[str, SourceDescriptions] = {}
         self.entities: dict[str, tuple[Descriptions, int]] = {}
         self.facts: dict[Fact, tuple[FactClaims, int]] = {}
+        self.quarantined: set[str] = set()
         self.removals: list[tuple[int, list[str], list[Fact]]] | None = []
         self._name = name
         self._batch = batch
@@ -85,6 +86,10 @@ class MemoryStore:
             else:
                 self.sources_[id_] = rest
 
+    def quarantine(self, source: str, *, quarantined: bool) -> None:
+        self.now += 1
+        (self.quarantined.add if quarantined else self.quarantined.discard)(source)
+
     def content(self) -> tuple[dict[str, set[tuple[str, str]]], dict[str, dict], dict[Fact, dict]]:
         """All that was said, to compare two graphs by."""
         return (
@@ -96,10 +101,10 @@ class MemoryStore:
     def rows(self) -> Rows:
         """The same as the database has it, with what is derived, without versions."""
         return Rows(
-            {id_: said.properties(self.ontology) | {"id": id_} for id_, said in self.sources_.items()},
+            {id_: self.source(id_) | {"id": id_} for id_ in self.sources_},
             {
                 id_: (
-                    sorted(said.labels(self.ontology)),
+                    sorted(said.labels(self.ontology, self.reliability)),
                     said.properties(self.ontology, self.reliability) | {"id": id_},
                 )
                 for id_, (said, _) in self.entities.items()
@@ -110,7 +115,11 @@ class MemoryStore:
     # ---- what a snapshot reads --------------------------------------------------------------------------------------
 
     def reliability(self, source: str) -> float:
-        return float(self.sources_[source].properties(self.ontology)["reliability"])
+        return float(self.source(source)["reliability"])
+
+    def source(self, id_: str) -> dict[str, Any]:
+        quarantine = {"quarantined": True, "reliability": 0.0} if id_ in self.quarantined else {}
+        return self.sources_[id_].properties(self.ontology) | quarantine
 
     async def identity(self) -> str:
         return self._name
@@ -124,7 +133,7 @@ class MemoryStore:
             if version > since:
                 p = said.properties(self.ontology, self.reliability)
                 columns = (p.get(c) for c in ("sources", "documents", "descriptions", "places"))
-                rows.append((id_, list(reversed(said.labels(self.ontology))), *columns, version))
+                rows.append((id_, list(reversed(said.labels(self.ontology, self.reliability))), *columns, version))
         for start in range(0, len(rows), self._batch):
             yield rows[start : start + self._batch]
 

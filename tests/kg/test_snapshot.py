@@ -42,11 +42,13 @@ def assert_is(snapshot: Snapshot, store: MemoryStore) -> None:
         assert snapshot.index(id_) == position
         assert snapshot.properties(position) == own
         assert snapshot.name(position) == (own.get("name") or id_)
-        assert snapshot.labels(position) == said.labels(ONTOLOGY)
+        assert snapshot.labels(position) == said.labels(ONTOLOGY, store.reliability)
         assert id_ in snapshot
     for label in ("Entity", "Disease", "Phenotype", "Gene"):
         having = [
-            i for i, (_, (said, _)) in enumerate(sorted(store.entities.items())) if label in said.labels(ONTOLOGY)
+            i
+            for i, (_, (said, _)) in enumerate(sorted(store.entities.items()))
+            if label in said.labels(ONTOLOGY, store.reliability)
         ]
         assert snapshot.entities(label).tolist() == having
     ordered = sorted(store.facts, key=lambda f: (f[1], f[0], f[2]))

@@ -387,6 +387,53 @@ class TestLookingUp:
         with pytest.raises(InputError, match="outside 0…1"):
             await store.trust(MODEL.id, 1.5)
 
+    async def test_who_is_in_quarantine_gives_no_names_and_classes(self, store: GraphStore, backend: Backend) -> None:
+        """Neither to what others describe, nor to what nobody else does, nor in what is written meanwhile."""
+        other = Entity("OMIM:1", ("Disease",), MODEL.id, {"name": "Zebra syndrome"}, "doc:b")
+        own = [
+            replace(DRAVET, source=MODEL.id, document="doc:b", properties={"name": "Smei", "definition": "Fits."}),
+            replace(SCN1A, source=MODEL.id, document="doc:b", classes=("Gene", "Disease"), properties={}),
+            other,
+        ]
+
+        async def found(text: str) -> list[str]:
+            for _ in range(50):  # the full-text index follows
+                hits = [hit["id"] for hit in await store.search(text)]
+                if bool(hits) != bool(quarantined):
+                    break
+                await asyncio.sleep(0.1)
+            return hits
+
+        await store.write(sample())
+        without = await content(store)
+        quarantined = False
+        await store.write(Batch([MODEL], own))
+        counted, digest = await content(store), await store.digest()
+        assert await found("zebra") == [other.id]
+        assert await found("smei") == [DRAVET.id]
+
+        quarantined = True
+        await store.trust(MODEL.id, quarantined=True)
+        now = await content(store)
+        for id_, (labels, properties) in without.entities.items():
+            names = ("name", "synonyms", "definition")
+            assert now.entities[id_][0] == labels
+            assert [now.entities[id_][1].get(n) for n in names] == [properties.get(n) for n in names]
+        assert now.entities[other.id][0] == ["Entity"]
+        assert "name" not in now.entities[other.id][1]
+        assert await found("zebra") == await found("smei") == []
+        assert await store.search("zebra", labels=["Disease"]) == []
+        backend.empty()
+        await store.write(sample())
+        await store.trust(MODEL.id, quarantined=True)
+        await store.write(Batch([MODEL], own))
+        assert await content(store) == now
+
+        quarantined = False
+        await store.trust(MODEL.id)
+        assert (await content(store), await store.digest()) == (counted, digest)
+        assert await found("zebra") == [other.id]
+
     async def test_identity_stays(self, store: GraphStore, backend: Backend) -> None:
         identity = await store.identity()
         other = await backend.open()

@@ -1,4 +1,4 @@
-"""Random sequences of writes, edits and retractions, on real stores, against dictionaries and against fresh graphs.
+"""Random sequences of writes, edits, retractions and quarantines, on real stores, against dictionaries and new graphs.
 
 EVIGRAPH_SEQUENCES says how many on the embedded store, e.g. 500; there are a quarter as many on Neo4j.
 """
@@ -50,6 +50,15 @@ class Edit:
 @dataclass(frozen=True)
 class Retract:
     id: str
+
+
+@dataclass(frozen=True)
+class Quarantine:
+    id: str
+    quarantined: bool
+
+
+Step = Write | Edit | Retract | Quarantine
 
 
 @st.composite
@@ -109,6 +118,7 @@ STEPS = st.lists(
         writes(),
         st.builds(lambda write: Edit(write.batch), writes()),
         st.builds(Retract, st.one_of(SOURCE_IDS, st.sampled_from(DOCUMENTS))),
+        st.builds(Quarantine, SOURCE_IDS, st.booleans()),
     ),
     min_size=1,
     max_size=7,
@@ -134,6 +144,13 @@ class Model:
         self.graph.forget(entry.document)
         self.said = [said for said in self.said if said.ledger[0].document != entry.document]
         self.write(batch)
+        self.graph.quarantined &= self.graph.sources_.keys()
+
+    def quarantine(self, step: Quarantine) -> bool:
+        if step.id not in self.graph.sources_:
+            return False
+        self.graph.quarantine(step.id, quarantined=step.quarantined)
+        return True
 
     def retract(self, id_: str) -> bool:
         if id_ not in self.graph.sources_ and id_ not in self.ledger:
@@ -146,6 +163,7 @@ class Model:
         }
         self.graph.retract(id_)
         self.graph.forget(id_)
+        self.graph.quarantined &= self.graph.sources_.keys()
         self.ledger.pop(id_, None)
         self.ledger |= {d: ledger(d, 0, complete=False) for d in told_in & self.ledger.keys()}
         self.said = [without(batch, id_) for batch in self.said]
@@ -219,13 +237,16 @@ async def edit(store: GraphStore, batch: Batch) -> None:
     await store.finish(entry, unsaid)
 
 
-async def take(store: GraphStore, model: Model, step: Write | Edit | Retract) -> None:
+async def take(store: GraphStore, model: Model, step: Step) -> None:
     if isinstance(step, Write):
         await store.write(step.batch)
         model.write(step.batch)
     elif isinstance(step, Edit):
         await edit(store, step.batch)
         model.edit(step.batch)
+    elif isinstance(step, Quarantine):
+        if model.quarantine(step):
+            await store.trust(step.id, quarantined=step.quarantined)
     elif model.retract(step.id):
         await store.retract(step.id)
     else:
@@ -236,7 +257,7 @@ async def take(store: GraphStore, model: Model, step: Write | Edit | Retract) ->
 def test_a_store_is_as_the_dictionaries_and_as_a_graph_that_never_had_what_was_retracted(client: Client) -> None:
     @examples(client)
     @given(STEPS)
-    def check(steps: list[Write | Edit | Retract]) -> None:
+    def check(steps: list[Step]) -> None:
         client.empty()
 
         async def run() -> None:
@@ -255,9 +276,16 @@ def test_a_store_is_as_the_dictionaries_and_as_a_graph_that_never_had_what_was_r
             assert await client.store.digest() == digest
             await asyncio.to_thread(client.backend.empty)
             await client.store.write(Batch([s for b in model.said for s in b.sources]))
+            quarantined = sorted(model.graph.quarantined)
+            for id_ in quarantined:
+                await client.store.trust(id_, quarantined=True)
             for batch in reversed(model.said):
                 await client.store.write(batch)
             assert await content(client.store) == found
+            for id_ in quarantined:  # and once released, as if they had always counted
+                await client.store.trust(id_)
+                model.graph.quarantine(id_, quarantined=False)
+            assert await content(client.store) == model.graph.rows()
 
         client.run(run)
 
@@ -267,7 +295,7 @@ def test_a_store_is_as_the_dictionaries_and_as_a_graph_that_never_had_what_was_r
 def test_a_refreshed_snapshot_is_a_new_one(client: Client, tmp_path: Path) -> None:
     @examples(client)
     @given(STEPS, STEPS)
-    def check(before: list[Write | Edit | Retract], after: list[Write | Edit | Retract]) -> None:
+    def check(before: list[Step], after: list[Step]) -> None:
         client.empty()
         (tmp_path / "new").mkdir(exist_ok=True)
 
