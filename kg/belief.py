@@ -10,7 +10,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-ALWAYS = (math.inf, -math.inf)
+_NEVER = (-math.inf, -math.inf)
+ALWAYS = (-math.inf, math.inf)
 
 
 class Vote(NamedTuple):
@@ -19,7 +20,7 @@ class Vote(NamedTuple):
     Attributes:
         reliability: of its source, 0…1.
         confidence: 0…1.
-        when: (until when, since when) it holds, as timestamps; see `latest_wins`.
+        when: (since when, until when) it holds, as timestamps; see `latest_wins`.
     """
 
     source: str
@@ -99,7 +100,7 @@ def dawid_skene(own: Votes, others: Sequence[Votes]) -> float:
     facts of the group and "none of them"; all are as likely beforehand. Without competitors and with one source it is
     reliability · confidence. `evigraph fuse reliability` learns reliabilities.
     """
-    options = [_surest(option) for option in (own, *others)]
+    options = [_surest(own), *filter(None, map(_surest, others))]
     many = len(options)
     log = [0.0] * (many + 1)
     for source in sorted(set().union(*options)):
@@ -116,10 +117,11 @@ def dawid_skene(own: Votes, others: Sequence[Votes]) -> float:
 def latest_wins(own: Votes, others: Sequence[Votes]) -> float:
     """For states that change: the noisy-or of what was said since a competitor was last said, 0 if nothing was.
 
-    The later of two claims is the one that holds longer (`valid_to`; without, for good), of such as hold as long the
-    one that begins later (`valid_from`, else `said_at`; without, from ever). Of claims of one time, all stay.
+    The later of two claims is the one that begins later (`valid_from`, else `said_at`; without, from ever), even if it
+    is over by now: it has put an end to the earlier one, though nobody said so. Of such as begin together it is the one
+    that holds longer (`valid_to`; without, for good). Of claims of one time, all stay.
     """
-    latest = max((vote.when for option in others for vote in option if _weight(vote)), default=(-math.inf, -math.inf))
+    latest = max((vote.when for option in others for vote in option if _weight(vote)), default=_NEVER)
     return _noisy_or([vote for vote in own if vote.when >= latest], ())
 
 

@@ -98,13 +98,13 @@ def _votes(row: Mapping[str, Any], reliability: Reliability) -> list[Vote]:
 
 
 def _when(qualifiers: str) -> tuple[float, float]:
-    """Until when and since when a claim holds."""
+    """Since when and until when a claim holds."""
     said = orjson.loads(qualifiers) if qualifiers != "{}" else {}
     since = _timestamp(said.get("valid_from"))
     if since is None:
         since = _timestamp(said.get("said_at"))
     until = _timestamp(said.get("valid_to"))
-    return math.inf if until is None else until, -math.inf if since is None else since
+    return -math.inf if since is None else since, math.inf if until is None else until
 
 
 def _timestamp(text: object) -> float | None:

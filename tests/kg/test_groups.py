@@ -46,7 +46,7 @@ def ontology(folder: Path, text: str) -> Ontology:
 
 
 def vote(source: str, confidence: float = 1.0, reliability: float = 0.8, since: float | None = None) -> Vote:
-    return Vote(source, reliability, confidence, ALWAYS if since is None else (math.inf, since))
+    return Vote(source, reliability, confidence, ALWAYS if since is None else (since, math.inf))
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
@@ -91,14 +91,16 @@ def test_latest_wins() -> None:
     assert latest([second], [[first, third]]) == 0.0
     assert latest([first], [[replace_since(second, 1.0)]]) == pytest.approx(0.8)  # at one time: both stay
     assert latest([vote("a")], [[first]]) == 0.0  # without a time: from ever
-    ended = Vote("a", 0.8, 1.0, (5.0, 3.0))
-    assert latest([first], [[ended]]) == pytest.approx(0.8)  # the later state is over
-    assert latest([ended], [[first]]) == 0.0
-    assert latest([first], [[Vote("q", 0.0, 1.0, (math.inf, 9.0))]]) == pytest.approx(0.8)  # who does not count
+    ended = Vote("a", 0.8, 1.0, (3.0, 5.0))
+    assert latest([first], [[ended]]) == 0.0  # what began earlier is past, though nobody said when it ended
+    assert latest([ended], [[first]]) == pytest.approx(0.8)
+    assert latest([replace_since(first, 3.0)], [[ended]]) == pytest.approx(0.8)  # of one beginning, what still holds
+    assert latest([ended], [[replace_since(first, 3.0)]]) == 0.0
+    assert latest([first], [[Vote("q", 0.0, 1.0, (9.0, math.inf))]]) == pytest.approx(0.8)  # who does not count
 
 
 def replace_since(known: Vote, since: float) -> Vote:
-    return known._replace(when=(math.inf, since))
+    return known._replace(when=(since, math.inf))
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
@@ -116,6 +118,15 @@ def test_no_order_shows_and_belief_is_a_share(name: str) -> None:
         for option in votes:
             dice.shuffle(option)
         assert STRATEGIES[name](votes[0], votes[1:]) == expected
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_who_does_not_count_is_as_if_not_there(name: str) -> None:
+    quarantined = vote("q", 1.0, 0.0, 9.0)
+    own, others = [vote("a", 0.9)], [[vote("b", 0.6), vote("c", 0.7)]]
+    expected = STRATEGIES[name](own, others)
+    assert STRATEGIES[name]([*own, quarantined], [*others, [quarantined]]) == expected
+    assert STRATEGIES[name]([quarantined], others) == 0.0
 
 
 # ---- the ontology's choice
@@ -161,7 +172,7 @@ def test_qualifiers_say_when(tmp_path: Path) -> None:
         for o, q in times.items()
     ]
     settled = {row["o"]: row["b"] for row in settle(relation, rows, lambda _: 0.9)}
-    assert settled == {"E:1": 0.0, "E:2": 0.9, "E:3": 0.0, "E:4": 0.0, "E:5": 0.0}
+    assert settled == {"E:1": 0.0, "E:2": 0.0, "E:3": 0.0, "E:4": 0.0, "E:5": 0.9}
 
 
 # ---- in the graph
