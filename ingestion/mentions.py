@@ -12,12 +12,14 @@ one is for `evigraph same find` to propose.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 from urllib.parse import quote, unquote
 
 from ingestion.identifiers import Identifiers
 from ingestion.names import Match, NameIndex, fold, key
+from kg.messages import chunks
 from kg.model import Claim, Entity, Record, Scalar
 from kg.ontology import Ontology
 from kg.store import GraphStore
@@ -27,6 +29,7 @@ NAMED = "named:"
 """Prefix of entities that are known by a mention only."""
 
 _MAX_KEY = 300
+_READ_S = 600.0
 
 
 def mention_id(text: str) -> str:
@@ -62,22 +65,42 @@ class Mentions:
         self._ontology = ontology
         self._identifiers = identifiers
         self.index = index or NameIndex()
+        self._store: GraphStore | None = None
+        """whose entities are in the index, as of `_version` but for those of the run"""
+        self._version = 0
+        self._of_run: set[str] = set()
         self._stated: dict[str, frozenset[str]] = {}
         """mention → the classes that the document states of it"""
         self._told: set[tuple[str, str]] = set()
         """(source, entity) of those that the document has described"""
 
     async def learn(self, store: GraphStore) -> None:
-        """Reads ids, names and classes of all entities from the graph, but for those known by mentions only."""
-        self.index = NameIndex()
-        query = (
-            "MATCH (n:Entity) RETURN n.id AS id, labels(n) AS labels, n.name AS name, n.synonyms AS synonyms, "
-            "n.obsolete AS obsolete ORDER BY id"
-        )
+        """Reads the entities that have names from the graph, but for those known by mentions only.
+
+        Of a graph that it has read before it reads again only what has changed since, by whomever. Memory grows with
+        the names: about 1.5 kB an entity.
+        """
+        version = await store.version()
+        known = store is self._store and self._version <= version
+        removed = await store.removed_since(self._version) if known else None
+        if removed is None:
+            self.index = NameIndex()
+            self._of_run.clear()
+            await self._add_rows(store.read(_NAMED_ENTITIES, {"made": NAMED}, _READ_S))
+        else:
+            changed = self._of_run.union(removed[0])
+            async for row in store.read(_CHANGED, {"since": self._version}, _READ_S):
+                changed.add(row["id"])
+            for id_ in changed:
+                self.index.discard(id_)
+            self._of_run.clear()
+            for ids in chunks(sorted(changed)):
+                await self._add_rows(store.read(_NAMED_OF, {"ids": ids, "made": NAMED}, _READ_S))
+        self._store, self._version = store, version
+
+    async def _add_rows(self, rows: AsyncIterator[dict[str, Any]]) -> None:
         known: dict[tuple[str, ...], frozenset[str]] = {}
-        async for row in store.read(query, timeout_s=600.0):
-            if row["id"].startswith(NAMED):
-                continue
+        async for row in rows:
             labels = tuple(row["labels"])
             if labels not in known:
                 known[labels] = frozenset(self._ontology.labels(set(labels) & self._ontology.classes.keys()))
@@ -85,6 +108,7 @@ class Mentions:
 
     def describe(self, entity: Entity) -> None:
         """Takes in an entity that a record of the run describes by its id."""
+        self._of_run.add(entity.id)
         classes = frozenset(self._ontology.labels(entity.classes))
         self._add(entity.id, classes, entity.properties)
 
@@ -211,6 +235,13 @@ class Mentions:
                 f"nothing is called {words!r}, and it is not said whether it is a {' or a '.join(specific)}"
             )
         return specific[0]
+
+
+_ENTITY_NAMES = """WHERE (n.name IS NOT NULL OR n.synonyms IS NOT NULL) AND NOT n.id STARTS WITH $made
+RETURN n.id AS id, labels(n) AS labels, n.name AS name, n.synonyms AS synonyms, n.obsolete AS obsolete"""
+_NAMED_ENTITIES = f"MATCH (n:Entity) {_ENTITY_NAMES}"
+_NAMED_OF = f"UNWIND $ids AS id MATCH (n:Entity {{id: id}}) {_ENTITY_NAMES}"
+_CHANGED = "MATCH (n:Entity) WHERE n.version > $since RETURN n.id AS id"
 
 
 def _unknown(words: str, classes: frozenset[str], match: Match | None) -> str:

@@ -32,6 +32,7 @@ _OPPOSED = (("hyper", "hypo"), ("macro", "micro"), ("inter", "intra"), ("endo", 
 """Beginnings that are a slip apart, and opposites."""
 _ALIKE = 0.8
 """Likeness from which two words count as forms of one."""
+_MAX_NEAR = 5
 _MAX_BLOCK = 2000
 _MAX_SCORED = 60
 _MAX_MAYBE = 3
@@ -115,6 +116,8 @@ class NameIndex:
         self._same = same
         self._maybe = maybe
         self._classes: dict[str, frozenset[str]] = {}
+        self._called: dict[str, tuple[str, ...]] = {}
+        """id → folded names"""
         self._folded: dict[str, list[_Name]] = {}
         self._keyed: dict[str, list[_Name]] = {}
         self._blocks: dict[str, list[str]] = {}
@@ -141,16 +144,34 @@ class NameIndex:
         """
         self._classes[id_] = self._classes.get(id_, frozenset()) | classes
         self._found.clear()
+        called = []
         for rank, text in ((0, name), *((1, s) for s in synonyms)):
             folded = fold(text)
             if not folded:
                 continue
+            called.append(folded)
             entry = _Name(text, id_, rank)
             self._folded.setdefault(folded, []).append(entry)
             names = self._keyed.setdefault(sorted_ := key(folded), [])
             names.append(entry)
             if len(names) == 1:
                 self._unblocked.append(sorted_)
+        if called:
+            self._called[id_] = (*self._called.get(id_, ()), *called)
+
+    def discard(self, id_: str) -> None:
+        """Forgets an entity, if it is known: the index is as if it had never been added."""
+        if self._classes.pop(id_, None) is None:
+            return
+        self._found.clear()
+        called = frozenset(self._called.pop(id_, ()))
+        for folded in called:
+            _take_out(self._folded, folded, id_)
+        self._fill_blocks()
+        for sorted_ in {key(folded) for folded in called}:
+            _take_out(self._keyed, sorted_, id_)
+            if sorted_ not in self._keyed:
+                self._unblock(sorted_)
 
     def classes(self, id_: str) -> frozenset[str]:
         """Classes of an entity, superclasses included; empty if it is unknown."""
@@ -202,7 +223,7 @@ class NameIndex:
         catalogues, classes = {id_.partition(":")[0] for id_ in ids}, {self._classes[id_] for id_ in ids}
         if len(catalogues) == len(ids) and len(classes) == 1:
             return Match(ids[0], how, score)
-        text = {n.id: n.text for n in reversed(names)}
+        text = {n.id: n.text for n in sorted(names, key=lambda n: n.text, reverse=True)}
         return Match("", "ambiguous", score, tuple((id_, text[id_], score) for id_ in ids[:_MAX_MAYBE]))
 
     def _says_the_same(self, gloss: str, rest: str, id_: str, wanted: frozenset[str]) -> bool:
@@ -288,16 +309,24 @@ class NameIndex:
                 self._blocks[part].append(sorted_)
         self._unblocked.clear()
 
+    def _unblock(self, sorted_: str) -> None:
+        """Undoes what `_fill_blocks` did for a name."""
+        self._rarities.clear()
+        for part in set(_parts(sorted_.split())):
+            self._blocks[part].remove(sorted_)
+            if not self._blocks[part]:
+                del self._blocks[part]
+                self._by_initial[part[0]].remove(part)
+
     def _near(self, word: str) -> list[tuple[str, float]]:
         """Words of names a slip or two away from an unknown one, with the number of slips, the nearest first."""
         if word in self._blocks or len(word) < _SHORT or not (word.isalpha() and word.isascii()):
             return []
         slips = 1 if len(word) < _LONG else 2
         like = self._by_initial.get(word[0], ())
-        return [
-            (near, distance)
-            for near, distance, _ in process.extract(word, like, scorer=OSA.distance, score_cutoff=slips, limit=5)
-        ]
+        found = process.extract(word, like, scorer=OSA.distance, score_cutoff=slips, limit=None)
+        nearest = heapq.nsmallest(_MAX_NEAR, ((distance, near) for near, distance, _ in found))
+        return [(near, distance) for distance, near in nearest]
 
     def _block(self, asked: Iterable[str]) -> list[str]:
         """Keys of the names that have most in common with these words, by rarity; of equals, the shortest."""
@@ -308,6 +337,14 @@ class NameIndex:
                 common[keyed] = common.get(keyed, 0.0) + rarity
         ranked = heapq.nsmallest(_MAX_SCORED, ((-rarity, len(keyed), keyed) for keyed, rarity in common.items()))
         return [keyed for _, _, keyed in ranked]
+
+
+def _take_out(names: dict[str, list[_Name]], called: str, id_: str) -> None:
+    """Takes an entity's names out of those that are called so."""
+    if rest := [n for n in names[called] if n.id != id_]:
+        names[called] = rest
+    else:
+        del names[called]
 
 
 def _corrected(word: str, near: list[tuple[str, float]]) -> str:

@@ -10,12 +10,13 @@ import orjson
 import pytest
 import pytest_asyncio
 
-from ingestion.mentions import mention_id, named_id
+from ingestion.identifiers import Identifiers
+from ingestion.mentions import Mentions, mention_id, named_id
 from ingestion.pipeline import ingest
 from ingestion.readers.base import Document, find_documents, get_reader
 from ingestion.resolve import VocabularyResolver
 from kg.model import Claim, Entity, Record, Rejected, Source
-from kg.store import GraphStore
+from kg.store import Batch, GraphStore
 from tests.ingestion.samples import write_hpo
 from tests.support.backends import ONTOLOGY, Backend
 
@@ -193,3 +194,39 @@ async def test_through_the_pipeline_in_any_order(store: GraphStore, embedded_bac
     facts = await store.neighbourhood(named_id("Disease", "unknown disease"))
     assert [(f["relation"], f["entity"]["id"]) for f in facts] == [("HAS_PHENOTYPE", "HP:0001250")]
     assert len(facts[0]["claims"]) == 2
+
+
+async def test_learning_again_reads_what_has_changed(store: GraphStore, embedded_backend: Backend) -> None:
+    """Whoever changed it: another process, or the run itself, whose entities may never have been written."""
+    named = [r for r in KNOWN if isinstance(r, Entity)]
+    source = Source("S:1", "person", document="doc:c")
+    nameless = Entity("E:1", ("Disease",), "hpo:2025")
+    await store.write(Batch([r for r in KNOWN if isinstance(r, Source)], [*named, nameless]))
+    mentions = Mentions(ONTOLOGY, Identifiers(ONTOLOGY))
+    await mentions.learn(store)
+
+    def meant(words: str) -> str:
+        match = mentions.index.find(words, frozenset({"Disease"}))
+        return match.id if match else ""
+
+    assert "E:1" not in mentions.index  # without a name it can't be meant
+    first = mentions.index
+    mentions.describe(Entity("OMIM:2", ("Disease",), "S:1", {"name": "Never written"}, "doc:c"))
+    assert meant("never written") == "OMIM:2"
+    other = await embedded_backend.open()
+    await other.write(Batch([source], [Entity("OMIM:3", ("Disease",), "S:1", {"name": "Zebra syndrome"}, "doc:c")]))
+    await mentions.learn(store)
+    assert mentions.index is first
+    assert [meant(words) for words in ("never written", "zebra syndrome", "epilepsy")] == ["", "OMIM:3", "OMIM:1"]
+
+    await other.trust("S:1", quarantined=True)  # names that don't count mean nothing
+    await mentions.learn(store)
+    assert [meant(words) for words in ("zebra syndrome", "epilepsy")] == ["", "OMIM:1"]
+    await other.trust("S:1")
+    await mentions.learn(store)
+    assert meant("zebra syndrome") == "OMIM:3"
+    await other.retract("S:1")
+    await other.close()
+    await mentions.learn(store)
+    assert meant("zebra syndrome") == ""
+    assert "OMIM:3" not in mentions.index

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingestion.identifiers import Identifiers
@@ -174,3 +174,33 @@ def test_things_of_different_classes_are_namesakes_in_whatever_catalogue() -> No
     assert match is not None
     assert (match.id, match.how) == ("", "ambiguous")
     assert {id_ for id_, _, _ in match.candidates} == {"brand:shop/Apple", "object:apple"}
+
+
+TOLD = st.tuples(
+    st.sampled_from(("E:1", "E:2", "F:3")),
+    st.sampled_from((DISEASE, PHENOTYPE)),
+    st.sampled_from(("Limb pain", "pain in limb", "Limb weakness", "癲癇發作", "")),
+)
+
+
+@settings(deadline=None)  # the first Chinese name loads a dictionary
+@given(st.lists(TOLD, max_size=6), st.lists(TOLD, max_size=6), st.booleans())
+def test_what_was_discarded_leaves_nothing(
+    gone: list[tuple[str, frozenset[str], str]], told: list[tuple[str, frozenset[str], str]], asked: bool
+) -> None:
+    words = ("limb pain", "limbs' pain", "limb pains weakness", "weaknes", "癫痫发作", "pain (limb)")
+    found, fresh = NameIndex(), NameIndex()
+    for id_, classes, name in gone:
+        found.add(id_, classes, name, ("Pain",))
+    if asked:  # what is looked up is indexed further
+        found.find("weaknes", frozenset())
+    for id_ in ("E:1", "E:2", "F:3", "G:4"):
+        found.discard(id_)
+    for id_, classes, name in told:
+        found.add(id_, classes, name)
+    for id_, classes, name in reversed(told):
+        fresh.add(id_, classes, name)
+    assert len(found) == len(fresh)
+    for text in words:
+        for wanted in (frozenset[str](), DISEASE, PHENOTYPE):
+            assert found.find(text, wanted) == fresh.find(text, wanted)
