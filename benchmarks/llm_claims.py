@@ -4,7 +4,8 @@
 
 Lines `id name claims{model: [[words, frequency]]} gold{term: …}`. Each model is a source, each claim goes through the
 resolver of the pipeline with the installed release of HPO as vocabulary; a frequency "excluded" is a denial.
-Reliabilities and thresholds are learned on other diseases (folds by disease).
+Reliabilities and thresholds are learned on other diseases (folds by disease). "calibrated" weighs all that is known of
+a claim, "by source and object" and "by source" no more than what any relation's claims have.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -203,21 +204,33 @@ def by_folds(facts: Facts, diseases: list[Disease]) -> dict[str, tuple[npt.NDArr
     """Strategy → belief in each fact, and whether it reaches the threshold: both learned on other diseases."""
     fold = np.random.default_rng(0).permutation(len(diseases)) % FOLDS
     gold = np.array([len(d.gold) for d in diseases])
-    found = {n: (np.zeros(len(facts.true)), np.zeros(len(facts.true), bool)) for n in ("noisy-or", "calibrated")}
+    statements = {
+        "calibrated": facts.statements,
+        "by source and object": [_only_sources(s) for s in facts.statements],
+        "by source": [replace(_only_sources(s), object=str(n)) for n, s in enumerate(facts.statements)],
+    }
+    found = {n: (np.zeros(len(facts.true)), np.zeros(len(facts.true), bool)) for n in ("noisy-or", *statements)}
     for part in range(FOLDS):
         held_out = fold[facts.disease] == part
         rest = ~held_out
-        learned_from = [s for s, r in zip(facts.statements, rest, strict=True) if r]
-        calibrated = CalibratedFusion().fit(learned_from, facts.true[rest])
         models = sorted({m for v in facts.voters for m in v})
         reliability = {m: float(facts.true[rest & np.array([m in v for v in facts.voters])].mean()) for m in models}
         assumed = np.array([noisy_or([(m, reliability[m], 1.0) for m in sorted(v)]) for v in facts.voters])
         missed = int(gold[fold != part].sum() - facts.true[rest].sum())
-        for name, belief in (("noisy-or", assumed), ("calibrated", calibrated.belief(facts.statements))):
+        beliefs = {"noisy-or": assumed}
+        for name, stated in statements.items():
+            learned_from = [s for s, r in zip(stated, rest, strict=True) if r]
+            beliefs[name] = CalibratedFusion().fit(learned_from, facts.true[rest]).belief(stated)
+        for name, belief in beliefs.items():
             threshold = best_threshold(belief[rest], facts.true[rest], missed)
             found[name][0][held_out] = belief[held_out]
             found[name][1][held_out] = belief[held_out] >= threshold
     return found
+
+
+def _only_sources(statement: Statement) -> Statement:
+    """A fact as any graph has it, whatever its relation: who says it, of what object."""
+    return Statement(statement.object, tuple(Vote(vote.source) for vote in statement.votes))
 
 
 def measure(path: Path) -> dict[str, Any]:
