@@ -46,12 +46,7 @@ def _json(result: tuple[int, str, str]) -> Any:
 
 def test_help_is_quick_and_names_all_commands() -> None:
     command = str(Path(sys.executable).with_name("evigraph"))
-    process = subprocess.Popen([command, "--help"], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    text = process.stdout.read()
-    _, status, used = os.wait4(process.pid, 0)  # of this process alone: servers of other tests may end meanwhile
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0
+    text = subprocess.run([command, "--help"], check=True, capture_output=True, text=True).stdout
     names = ("serve", "ingest", "readers", "diagnose", "search", "cypher", "status", "digest", "sources", "export")
     names += ("evaluate", "train", "keys")
     assert all(name in text for name in names)
@@ -59,9 +54,8 @@ def test_help_is_quick_and_names_all_commands() -> None:
         [sys.executable, "-c", "import sys, api.cli; print('\\n'.join(sys.modules))"],
         check=True, capture_output=True, text=True,
     ).stdout.split()  # fmt: skip
-    assert not {"numpy", "fastapi", "neo4j", "rdflib", "pydantic", "lightgbm"} & set(imported)
-    # Processor time, since the machine may be busy.
-    assert used.ru_utime + used.ru_stime < 1.0
+    # what takes its time; seconds are not measured, since machines differ
+    assert not {"numpy", "fastapi", "neo4j", "rdflib", "pydantic", "lightgbm", "polars", "torch"} & set(imported)
 
 
 def test_readers(run: Run) -> None:
