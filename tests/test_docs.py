@@ -95,7 +95,7 @@ def test_snippets_run(page: Path, place: Place) -> None:
 
 
 def _run(snippet: Snippet, place: Place, command: list[str]) -> None:
-    done = subprocess.run(command, cwd=place.folder, env=place.environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=place.folder, env=place.environment, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, f"{snippet.page.name}:{snippet.line}\n{snippet.text}\n{done.stdout}\n{done.stderr}"
 
 
@@ -105,7 +105,7 @@ def _send(snippet: Snippet, server: Server) -> None:
     first, *lines = head.splitlines()
     method, path = first.split()[:2]
     headers = dict(line.split(": ", 1) for line in lines)
-    with httpx.Client(base_url=server.url, timeout=60) as client:
+    with httpx.Client(base_url=server.url, timeout=300) as client:
         response = client.request(method, path, headers=headers, content=body.encode() if body else None)
     where = f"{snippet.page.name}:{snippet.line} {first}\n{response.text[:2000]}"
     if expected:
