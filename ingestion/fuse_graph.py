@@ -12,9 +12,9 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any
 
 from ingestion.fuse_boxes import Box, Edges, Fused, fuse_boxes
-from kg.batch import Batch, LedgerEntry
 from kg.belief import Vote, dawid_skene
 from kg.bolt import SCAN_TIMEOUT_S
+from kg.derived import DerivedDocument
 from kg.errors import InputError
 from kg.model import Claim, Entity, Record, Scalar, Source
 from kg.store import GraphStore
@@ -26,7 +26,6 @@ _ROUNDS = 100
 _STILL = 1e-6
 _PRIOR = 2.0
 """Pseudo-answers by which a source is taken for one of its kind."""
-_BATCH = 2_000
 
 Question = dict[str, list[tuple[str, float]]]
 """Option → (source, confidence) of those who say so."""
@@ -77,7 +76,7 @@ async def fuse_reliability(store: GraphStore, relation: str) -> dict[str, dict[s
     learned_sources = [
         Source(s, kinds[s], reliability=found["reliability"], document=document) for s, found in learned.items()
     ]
-    run = _Run(store, document, learned_sources)
+    run = DerivedDocument(store, document, READER, learned_sources)
     await run.end()
     return learned
 
@@ -136,7 +135,9 @@ async def fuse_graph_boxes(store: GraphStore, medium: str | None = None) -> dict
     ids = [row["id"] async for row in store.read(media, {"id": medium}, SCAN_TIMEOUT_S)]
     if medium is not None and not ids:
         raise InputError(f"no medium {medium!r}")
-    run = _Run(store, document, [Source(BOX_SOURCE, "model", name="weighted boxes fusion", document=document)])
+    run = DerivedDocument(
+        store, document, READER, [Source(BOX_SOURCE, "model", name="weighted boxes fusion", document=document)]
+    )
     for id_ in ids:
         records: list[Record] = []
         async for moment, rows in _images(store, id_, counts):
@@ -241,43 +242,6 @@ def _records(
     said: list[tuple[str, str, dict[str, Scalar]]] = [(medium, "DETECTED_IN", {}), (box.label, "INSTANCE_OF", {})]
     said += [(part, "RELATED_TO", {"predicate": "fused from"}) for part in fused.parts]
     return [entity, *(Claim(id_, relation, to, BOX_SOURCE, box.score, more, document) for to, relation, more in said)]
-
-
-# ---- writing ------------------------------------------------------------------------------------------------------
-
-
-class _Run:
-    """Writes what a run says, as it comes, instead of what it said before; that stays until the first is written."""
-
-    def __init__(self, store: GraphStore, document: str, sources: Sequence[Source]) -> None:
-        self._store = store
-        self._document = document
-        self._sources = sources
-        self._content = hashlib.sha256(repr(sources).encode())
-        self._done = 0
-        self._begun = False
-
-    async def write(self, records: Sequence[Record]) -> None:
-        """Writes a part."""
-        for start in range(0, len(records), _BATCH):
-            await self._write(records[start : start + _BATCH], complete=False)
-
-    async def end(self) -> None:
-        """Says that this was all."""
-        await self._write((), complete=True)
-
-    async def _write(self, part: Sequence[Record], *, complete: bool) -> None:
-        if not self._begun:
-            if self._document in await self._store.ledger():
-                await self._store.retract(self._document)
-            self._begun = True
-        self._content.update(repr(part).encode())
-        self._done += len(part)
-        done = self._done + len(self._sources)
-        entry = LedgerEntry(self._document, "", self._content.hexdigest(), READER, done, complete=complete)
-        entities = [r for r in part if isinstance(r, Entity)]
-        claims = [r for r in part if isinstance(r, Claim)]
-        await self._store.write(Batch(list(self._sources), entities, claims, [entry]))
 
 
 _DETECTIONS = """

@@ -220,6 +220,14 @@ class Snapshot:
             for claim in range(tables.claim_start[fact], tables.claim_start[fact + 1])
         ]
 
+    def without(self, sources: Iterable[str]) -> Snapshot:
+        """The same without what these sources say of facts; a fact that others say, too, keeps its belief."""
+        at, found = self.sources.positions(Strings.of(sorted(set(sources))))
+        keep = ~np.isin(self.tables.claim_source, at[found])
+        if keep.all():
+            return self
+        return Snapshot(self.domain, self.version, self.relations, self.tables.keep_claims(keep))
+
     # ---- strings --------------------------------------------------------------------------------------------------
 
     @property

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from typing import Any
 
@@ -170,6 +170,29 @@ class Tables:
         prefix = "qualifier."
         columns = {name.removeprefix(prefix): flat[name] for name in flat if name.startswith(prefix)}
         return cls(**values, qualifier_columns=columns)
+
+    def keep_claims(self, keep: Mask) -> Tables:
+        """These claims, and the facts that have one of them, whose beliefs stay as they are.
+
+        Args:
+            keep: (k,).
+        """
+        before = np.concatenate(([0], np.cumsum(keep)))
+        count = np.diff(before[self.claim_start])
+        facts = count > 0
+        return replace(
+            self,
+            fact_subject=self.fact_subject[facts],
+            fact_relation=self.fact_relation[facts],
+            fact_object=self.fact_object[facts],
+            fact_belief=self.fact_belief[facts],
+            claim_start=np.concatenate(([0], np.cumsum(count[facts]))),
+            claim_source=self.claim_source[keep],
+            claim_document=self.claim_document[keep],
+            claim_place=self.claim_place[keep],
+            claim_qualifiers=self.claim_qualifiers[keep],
+            claim_confidence=self.claim_confidence[keep],
+        )
 
 
 def ragged(start: Longs, rows: Array) -> Longs:
