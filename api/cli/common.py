@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 EVALUATE = "Measure how good answers are, on cases whose truth is known."
+TRAIN = "Train what answers are made with."
 Json = Annotated[bool, typer.Option("--json", help="Print JSON; errors are problem objects on stderr.")]
 
 

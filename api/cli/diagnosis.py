@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.cli.common import EVALUATE, Json, err, group, out, print_json, table, with_service
+from api.cli.common import EVALUATE, TRAIN, Json, err, group, out, print_json, table, with_service
 from kg.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
     """Adds the commands."""
     app.command()(diagnose)
     group(app, "evaluate", EVALUATE).command("diagnosis")(evaluate)
-    group(app, "train", "Train what answers are made with.").command("diagnosis")(train)
+    group(app, "train", TRAIN).command("diagnosis")(train)
 
 
 def diagnose(
