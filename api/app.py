@@ -5,24 +5,33 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from functools import partial
 from importlib.metadata import version
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from api.auth import Gate
-from api.jobs import Job, Jobs
+from api.jobs import Jobs
 from api.logs import configure_logging
 from api.metrics import Metrics
 from api.middleware import Observe
 from api.openapi import install_openapi
-from api.outcome import Outcome
 from api.responses import add_error_handlers
-from api.routes import claims, conflicts, dead_letters, diagnosis, graph, ingestions, operate, runs, same, sources
+from api.routes import (
+    claims,
+    conflicts,
+    dead_letters,
+    diagnosis,
+    enhancements,
+    graph,
+    ingestions,
+    operate,
+    runs,
+    same,
+    sources,
+)
 from api.service import Service
 from api.settings import Settings, load_settings
-from ingestion.dead_letters import is_needed
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -57,6 +66,7 @@ def create_app(settings: Settings) -> FastAPI:
         sources.retractions,
         ingestions.router,
         ingestions.uploads,
+        enhancements.router,
         dead_letters.router,
         dead_letters.replays,
         runs.router,
@@ -91,18 +101,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service = Service(settings)
     service.on_version = metrics.graph_version.set
 
-    async def run(job: Job) -> Outcome:
-        outcome = await service.ingest(
-            job.reader, job.path, job.name, job.report_progress, job.cancel, dry_run=job.dry_run
-        )
-        service.look_again()
-        return outcome
-
     def count(states: dict[str, int]) -> None:
         for state, number in states.items():
             metrics.jobs.labels(state).set(number)
 
-    jobs = Jobs(run, settings.max_jobs, count, partial(is_needed, settings.dead_letters))
+    jobs = Jobs(settings.max_jobs, count)
     app.state.service, app.state.jobs = service, jobs
     jobs.start()
     keeper = asyncio.create_task(service.keep_ready(), name="keep-ready")

@@ -52,7 +52,8 @@ class Diagnosing:
         else:
             snapshot = await refresh_snapshot(self._snapshot, store, cache)
         if snapshot is not self._snapshot:
-            self._reasoner = await asyncio.to_thread(self._build, snapshot, await _models(store))
+            counted = snapshot if self._settings.predicted else snapshot.without(await _predictions(store))
+            self._reasoner = await asyncio.to_thread(self._build, counted, await _models(store))
             self._snapshot = snapshot
         return snapshot.version
 
@@ -101,7 +102,7 @@ async def load_annotations(settings: Settings, store: GraphStore) -> PhenotypeAn
         ConflictError: the graph has no disease with findings.
         StoreUnavailableError: the graph can't be read.
     """
-    snapshot = await load_snapshot(store, "medical", settings.cache)
+    snapshot = (await load_snapshot(store, "medical", settings.cache)).without(await _predictions(store))
     annotations = await asyncio.to_thread(_annotations, snapshot, await _models(store))
     if annotations is None:
         raise ConflictError(_NO_HPO)
@@ -116,7 +117,12 @@ def _annotations(snapshot: Snapshot, models: list[str]) -> PhenotypeAnnotations 
     return annotations if len(annotations.rows) else None
 
 
+async def _predictions(store: GraphStore) -> list[str]:
+    """Ids of the sources that infer links from the graph."""
+    return [source["id"] for source in await store.sources(kind="prediction", limit=_MANY)]
+
+
 async def _models(store: GraphStore) -> list[str]:
     """Ids of the sources that predict and do not observe, or that are in quarantine."""
     found = [*await store.sources(kind="model", limit=_MANY), *await store.sources(quarantined=True, limit=_MANY)]
-    return sorted({source["id"] for source in found})
+    return sorted({source["id"] for source in found} | {*await _predictions(store)})

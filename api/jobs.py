@@ -1,26 +1,22 @@
-"""Ingestion jobs: they run one after the other, tell how far they are, and can be cancelled.
+"""Jobs, each a piece of long work that writes to the graph: they run one after the other, tell how far they are, and
+can be cancelled.
 
-Jobs live as long as the process. Nothing is lost with it: what is committed stays, the ledger knows how far each
-document is, and the same ingestion asked for again goes on from there.
+Jobs live as long as the process. Nothing is lost with it: what is committed stays, and the same work asked for again
+goes on from there.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
-import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
 from api.errors import BusyError, problem_of
-from api.outcome import Outcome
-from ingestion.pipeline import Progress
 from kg.errors import ConflictError, EvigraphError, NotFoundError
 
 KEPT = 200
@@ -32,64 +28,70 @@ STATES = ("waiting", "running", *_FINISHED)
 
 log = structlog.get_logger("jobs")
 
-Run = Callable[["Job"], Awaitable[Outcome]]
-"""Does a job's work: calls `job.report_progress` on its way, ends early when `job.cancel` is set."""
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What work did, as JSON; None where it was cancelled before there was anything to tell."""
+
+    report: dict[str, Any] | None
+    cancelled: bool = False
+
+
+class Work(Protocol):
+    """What a job does."""
+
+    @property
+    def kind(self) -> str:
+        """`ingestion`, `enhancement`."""
+
+    def asked(self) -> dict[str, Any]:
+        """What clients see of what was asked."""
+
+    async def run(self, job: Job) -> Result:
+        """Does it: calls `job.report_progress` on its way, ends early when `job.cancel` is set."""
+
+    def clean(self) -> None:
+        """Removes what only this work needed; called when it has ended, or was cancelled before it began."""
 
 
 @dataclass(eq=False)
 class Job:
-    """One ingestion.
+    """Work in the queue.
 
     Attributes:
-        path: what is ingested; None is the reader's own data.
-        shown_path: what clients see of it.
-        upload: folder to be removed when the job has ended, unless its dead letters need it.
-        dry_run: only tells what would change.
+        progress: how far it is, as JSON.
+        result: what it did, unless it failed.
+        problem: why it failed.
     """
 
     id: str
-    reader: str
-    path: Path | None
-    shown_path: str
-    name: str | None = None
-    upload: Path | None = None
-    dry_run: bool = False
+    work: Work
     state: str = "waiting"
     created: str = ""
     started: str = ""
     finished: str = ""
-    progress: Progress | None = None
-    outcome: Outcome | None = None
+    progress: dict[str, Any] | None = None
+    result: Result | None = None
     problem: dict[str, Any] | None = None
     cancel: asyncio.Event = field(default_factory=asyncio.Event)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def view(self) -> dict[str, Any]:
         """What clients see."""
-        progress = self.progress
         return {
             "id": self.id,
-            "reader": self.reader,
-            "path": self.shown_path,
-            "dry_run": self.dry_run,
+            **self.work.asked(),
             "state": self.state,
             "created": self.created,
             "started": self.started or None,
             "finished": self.finished or None,
-            "progress": {
-                "document": progress.document,
-                "records": progress.records,
-                "bytes_read": progress.bytes_read,
-                "bytes_total": progress.bytes_total,
-            }
-            if progress
-            else None,
-            "report": self.outcome.view() if self.outcome else None,
+            "progress": self.progress,
+            "report": self.result.report if self.result else None,
             "problem": self.problem,
         }
 
-    def report_progress(self, progress: Progress) -> None:
-        """Notes how far the job is."""
+    def report_progress(self, progress: dict[str, Any]) -> None:
+        """Notes how far the job is; only from the event loop's thread."""
         self.progress = progress
         self._wake()
 
@@ -106,8 +108,9 @@ class Job:
         """The job now, and again whenever it has changed, until it has ended. A slow follower misses steps, no end."""
         while True:
             changed = self._changed
-            yield self.view()
-            if self.state in _FINISHED:
+            view = self.view()
+            yield view
+            if view["state"] in _FINISHED:
                 return
             await changed.wait()
 
@@ -120,21 +123,11 @@ class Jobs:
     """The queue and its worker.
 
     Args:
-        run: does a job's work.
         max_waiting: jobs that may wait.
         on_change: told the number of jobs in each state.
-        is_needed: whether the folder of an upload is still needed, for its dead letters, once its job has ended.
     """
 
-    def __init__(
-        self,
-        run: Run,
-        max_waiting: int,
-        on_change: Callable[[dict[str, int]], None],
-        is_needed: Callable[[Path], bool] = lambda _: False,
-    ) -> None:
-        self._run = run
-        self._is_needed = is_needed
+    def __init__(self, max_waiting: int, on_change: Callable[[dict[str, int]], None]) -> None:
         self._max_waiting = max_waiting
         self._on_change = on_change
         self._jobs: dict[str, Job] = {}
@@ -144,7 +137,7 @@ class Jobs:
 
     def start(self) -> None:
         """Starts the worker."""
-        self._worker = asyncio.create_task(self._work(), name="ingestion-jobs")
+        self._worker = asyncio.create_task(self._work(), name="jobs")
 
     async def stop(self) -> None:
         """Cancels what waits and what runs; the batch at work is committed or rolled back as a whole."""
@@ -156,22 +149,22 @@ class Jobs:
             try:
                 await asyncio.wait_for(self._worker, _STOP_WITHIN_S)
             except TimeoutError:
-                log.warning("an ingestion did not stop in time and was cut off; the same ingestion goes on from there")
+                log.warning("a job did not stop in time and was cut off; asked for again, it goes on from there")
 
-    def list(self) -> list[Job]:
-        """All jobs, the newest first."""
-        return list(reversed(self._jobs.values()))
+    def list(self, kind: str) -> list[Job]:
+        """All jobs of a kind, the newest first."""
+        return [job for job in reversed(self._jobs.values()) if job.work.kind == kind]
 
-    def get(self, id_: str) -> Job:
-        """The job with this id.
+    def get(self, kind: str, id_: str) -> Job:
+        """The job of this kind with this id.
 
         Raises:
             NotFoundError: there is none.
         """
-        try:
-            return self._jobs[id_]
-        except KeyError:
-            raise NotFoundError(f"no ingestion {id_!r}") from None
+        job = self._jobs.get(id_)
+        if job is None or job.work.kind != kind:
+            raise NotFoundError(f"no {kind} {id_!r}")
+        return job
 
     def check_room(self) -> None:
         """Whether one more job may wait.
@@ -180,44 +173,32 @@ class Jobs:
             BusyError: no.
         """
         if self._stopping or sum(job.state == "waiting" for job in self._jobs.values()) >= self._max_waiting:
-            raise BusyError(f"{self._max_waiting} ingestions wait already; try again when one is through")
+            raise BusyError(f"{self._max_waiting} jobs wait already; try again when one is through")
 
-    def add(
-        self,
-        reader: str,
-        path: Path | None,
-        shown_path: str,
-        name: str | None = None,
-        upload: Path | None = None,
-        *,
-        dry_run: bool = False,
-    ) -> Job:
+    def add(self, work: Work) -> Job:
         """A new job, waiting.
 
         Raises:
             BusyError: too many wait already.
         """
         self.check_room()
-        job = Job(secrets.token_hex(8), reader, path, shown_path, name, upload, dry_run, created=_now())
+        job = Job(secrets.token_hex(8), work, created=_now())
         self._jobs[job.id] = job
         self._forget_old()
         self._tell()
         self._wanted.set()
         return job
 
-    def cancel(self, id_: str) -> Job:
-        """Cancels a job: one that waits at once, one that runs after the batch at work. What is committed stays.
+    def cancel(self, job: Job) -> None:
+        """Cancels a job: one that waits at once, one that runs after the step at work. What is committed stays.
 
         Raises:
-            NotFoundError: there is none.
             ConflictError: it has ended.
         """
-        job = self.get(id_)
         if job.state in _FINISHED:
-            raise ConflictError(f"ingestion {id_} has ended already: {job.state}")
+            raise ConflictError(f"{job.work.kind} {job.id} has ended already: {job.state}")
         self._cancel(job)
         self._tell()
-        return job
 
     def _cancel(self, job: Job) -> None:
         job.cancel.set()
@@ -237,28 +218,24 @@ class Jobs:
             self._tell()
 
     async def _perform(self, job: Job) -> None:
-        log.info("ingestion starts", job=job.id, reader=job.reader)
+        log.info("job starts", job=job.id, kind=job.work.kind)
         state = "failed"
         try:
-            job.outcome = await self._run(job)
-            state = "cancelled" if job.outcome.report.cancelled else "done"
+            job.result = await job.work.run(job)
+            state = "cancelled" if job.result.cancelled else "done"
         except EvigraphError as error:
             job.problem = problem_of(error)
         except Exception as error:
-            log.exception("ingestion failed unexpectedly", job=job.id)
+            log.exception("job failed unexpectedly", job=job.id)
             job.problem = problem_of(error)
         except asyncio.CancelledError:
-            job.enter("cancelled")  # its upload stays: nobody waits for a look at the dead letters now
+            job.enter("cancelled")  # cut off: nobody waits for it to be cleaned up
             raise
-        if job.upload is not None and await asyncio.to_thread(self._is_needed, job.upload):
-            job.upload = None
         self._end(job, state)
-        log.info("ingestion ended", job=job.id, state=job.state)
+        log.info("job ended", job=job.id, state=job.state)
 
     def _end(self, job: Job, state: str) -> None:
-        if job.upload is not None:
-            with contextlib.suppress(OSError):
-                shutil.rmtree(job.upload)
+        job.work.clean()
         job.enter(state)
 
     def _forget_old(self) -> None:

@@ -27,4 +27,4 @@ class Metrics:
         self.graph_version = Gauge(
             "evigraph_graph_version", "Version of the graph that answers are from.", registry=self.registry
         )
-        self.jobs = Gauge("evigraph_ingestion_jobs", "Ingestion jobs by state.", ("state",), registry=self.registry)
+        self.jobs = Gauge("evigraph_jobs", "Jobs by state.", ("state",), registry=self.registry)

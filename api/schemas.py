@@ -77,6 +77,17 @@ class FieldError(BaseModel):
     reason: str
 
 
+class JobAnswer(BaseModel):
+    """What jobs of all kinds have."""
+
+    id: str
+    state: Literal["waiting", "running", "done", "failed", "cancelled"]
+    created: str
+    started: str | None
+    finished: str | None
+    problem: Problem | None
+
+
 class Health(BaseModel):
     """The process is alive."""
 

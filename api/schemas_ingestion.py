@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import BaseModel, Field
 
-from api.schemas import Problem, RequestBody, Text
+from api.schemas import JobAnswer, RequestBody, Text
 
 
 class IngestionOptions(RequestBody):
@@ -31,7 +29,7 @@ class IngestionRequest(IngestionOptions):
     )
 
 
-class JobProgress(BaseModel):
+class IngestionProgress(BaseModel):
     """How far an ingestion is."""
 
     document: str
@@ -69,26 +67,20 @@ class Refused(BaseModel):
     reason: str
 
 
-class JobAnswer(BaseModel):
+class IngestionAnswer(JobAnswer):
     """An ingestion."""
 
-    id: str
     reader: str
     path: str
     dry_run: bool = Field(description="The report says what would change; nothing is written.")
-    state: Literal["waiting", "running", "done", "failed", "cancelled"]
-    created: str
-    started: str | None
-    finished: str | None
-    progress: JobProgress | None
+    progress: IngestionProgress | None
     report: Report | None
-    problem: Problem | None
 
 
-class JobsAnswer(BaseModel):
+class IngestionsAnswer(BaseModel):
     """Ingestions, the newest first."""
 
-    ingestions: list[JobAnswer]
+    ingestions: list[IngestionAnswer]
 
 
 class ReaderAnswer(BaseModel):

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
@@ -33,6 +33,10 @@ from kg.store import GraphStore, Retraction, open_store
 
 if TYPE_CHECKING:
     from api.diagnosing import Diagnosing
+    from encoders.graph.enhance_graph import Enhanced
+    from encoders.graph.enhance_graph import Progress as LinkProgress
+    from encoders.graph.enhancement_settings import EnhancementSettings
+    from encoders.graph.model import LinkPredictor
     from reasoning.diagnosis.annotations import PhenotypeAnnotations
     from reasoning.diagnosis.diagnose import Reasoner
 
@@ -431,6 +435,30 @@ class Service:
         self.look_again()
         return done
 
+    def check_enhancement(self, domain: str, settings: EnhancementSettings) -> None:
+        """Whether the ontology has what is to be predicted; whether the graph has, the enhancement itself finds out.
+
+        Raises:
+            OntologyError: no such domain.
+            InputError: it has no such relation, or none is asked.
+        """
+        settings.check(self.store.ontology, domain)
+
+    async def enhance(
+        self, domain: str, settings: EnhancementSettings, weights: Path | None, progress: LinkProgress
+    ) -> Enhanced:
+        """Predicts missing links of a domain and writes them; see `encoders.graph.enhance_graph`.
+
+        Raises:
+            OntologyError: no such domain.
+            InputError: nothing to predict, or no such weights; or torch is not installed.
+        """
+        enhance_graph, model = await asyncio.to_thread(_link_prediction, weights)
+        folder = self.settings.data / "enhancements"
+        done = await enhance_graph(self.store, domain, model, settings, self.settings.cache, folder, progress)
+        self.look_again()
+        return done
+
     async def runs(self, limit: int = 1000, offset: int = 0) -> list[dict[str, Any]]:
         """A page of the ingestion runs whose documents are in the graph, the latest first."""
         return await list_runs(self.store, limit, offset)
@@ -462,3 +490,17 @@ class Service:
             }
             for r in readers
         ]
+
+
+def _link_prediction(weights: Path | None) -> tuple[Callable[..., Awaitable[Enhanced]], LinkPredictor]:
+    """How links are predicted, and the model; importing torch takes seconds, too.
+
+    Raises:
+        InputError: no such weights, or torch is not installed.
+    """
+    try:
+        from encoders.graph.enhance_graph import enhance_graph
+        from encoders.graph.weights import load_predictor
+    except ImportError as error:
+        raise InputError(f"predicting links needs {error.name}: pip install 'evigraph[graph]'") from error
+    return enhance_graph, load_predictor(weights)

@@ -53,10 +53,15 @@ class Settings(BaseSettings):
     )
     request_timeout_s: float = Field(30.0, description="Seconds after which a request is given up.", gt=0)
     upload_timeout_s: float = Field(600.0, description="The same for an upload, or a retraction.", gt=0)
-    max_jobs: int = Field(16, description="Ingestion jobs that may wait; they run one after the other.", ge=1)
+    max_jobs: int = Field(
+        16, description="Jobs (ingestions, enhancements) that may wait; they run one after the other.", ge=1
+    )
     refresh_s: float = Field(2.0, description="Seconds between looks for changes that other processes made.", gt=0)
     ranker: Path | None = Field(
         None, description="Folder of a ranker trained by `evigraph train diagnosis`. Default: the one that is shipped."
+    )
+    predicted: bool = Field(
+        False, description="Whether answers use links that `evigraph enhance` predicted; they are marked as predicted."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged.")
     log_format: Literal["console", "json"] = Field("console", description="How it is logged.")

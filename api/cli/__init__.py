@@ -13,10 +13,12 @@ from api.cli import (
     conflicts,
     deadletters,
     diagnosis,
+    enhancement,
     fusion,
     graph,
     ingestion,
     keys,
+    links,
     push,
     same,
     serve,
@@ -56,7 +58,22 @@ def _common(
     context.obj = Overrides(graph=graph, data=data)
 
 
-for module in (serve, ingestion, push, stream, deadletters, sources, diagnosis, fusion, conflicts, same, graph, keys):
+for module in (
+    serve,
+    ingestion,
+    push,
+    stream,
+    deadletters,
+    sources,
+    diagnosis,
+    enhancement,
+    fusion,
+    links,
+    conflicts,
+    same,
+    graph,
+    keys,
+):
     module.register(app)
 
 

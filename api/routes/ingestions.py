@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, HTTPException, Request
-from fastapi.sse import EventSourceResponse, ServerSentEvent
+from fastapi import APIRouter, HTTPException, Request
 
-from api.auth import ROLE, UploadRoute, needs
+from api.auth import ROLE, UploadRoute
 from api.errors import UnsupportedMediaError
+from api.ingesting import Ingestion
 from api.jobs import Job, Jobs
 from api.keys import Role
 from api.responses import JSON
+from api.routes.jobs import accepted, add_job_routes
 from api.routes.parts import JobsDep, ServiceDep, guarded_router
-from api.schemas_ingestion import IngestionRequest, JobAnswer, JobsAnswer, ReadersAnswer
+from api.schemas_ingestion import IngestionAnswer, IngestionRequest, IngestionsAnswer, ReadersAnswer
 from api.service import Service
 from api.uploads import FORM, invalid_body, receive, remove
 from ingestion.guess import guess_reader
@@ -39,20 +39,13 @@ _START: dict[str, Any] = {
 }
 
 
-async def _job(ingestion_id: str, jobs: JobsDep) -> Job:
-    return jobs.get(ingestion_id)
-
-
-JobDep = Annotated[Job, Depends(_job)]
-
-
 @router.get("/readers", response_model=ReadersAnswer)
 async def readers(service: ServiceDep) -> JSON:
     """The formats that can be ingested."""
     return JSON({"readers": await asyncio.to_thread(service.readers)})
 
 
-@uploads.post("/ingestions", status_code=202, response_model=JobAnswer, openapi_extra=_START)
+@uploads.post("/ingestions", status_code=202, response_model=IngestionAnswer, openapi_extra=_START)
 async def start(request: Request, service: ServiceDep, jobs: JobsDep) -> JSON:
     """Starts an ingestion: of an upload, of a path inside an allowed folder, or of a reader's own data."""
     jobs.check_room()
@@ -63,34 +56,16 @@ async def start(request: Request, service: ServiceDep, jobs: JobsDep) -> JSON:
         job = await _start_from_upload(request, service, jobs)
     else:
         raise UnsupportedMediaError("send application/json or multipart/form-data")
-    return JSON(job.view(), 202, {"Location": f"/v1/ingestions/{job.id}"})
+    return accepted(job)
 
 
-@router.get("/ingestions", response_model=JobsAnswer, openapi_extra=needs(Role.WRITER))
-async def ingestions(jobs: JobsDep) -> JSON:
-    """The ingestions since the server started, the newest first."""
-    return JSON({"ingestions": [job.view() for job in jobs.list()]})
-
-
-@router.get("/ingestions/{ingestion_id}", response_model=JobAnswer, openapi_extra=needs(Role.WRITER))
-async def ingestion(job: JobDep) -> JSON:
-    """How far an ingestion is, and what it did."""
-    return JSON(job.view())
-
-
-@router.get("/ingestions/{ingestion_id}/events", response_class=EventSourceResponse, openapi_extra=needs(Role.WRITER))
-async def events(job: JobDep) -> AsyncIterable[ServerSentEvent]:
-    """Server-Sent Events named by the job's state, each with the job as it then is, until it has ended."""
-    async for view in job.follow():
-        yield ServerSentEvent(event=view["state"], data=view)
-
-
-@router.delete(
-    "/ingestions/{ingestion_id}", status_code=202, response_model=JobAnswer, openapi_extra=needs(Role.WRITER)
+add_job_routes(
+    router,
+    Ingestion.kind,
+    IngestionAnswer,
+    IngestionsAnswer,
+    "what is committed stays, and the same ingestion goes on later.",
 )
-async def cancel(job: JobDep, jobs: JobsDep) -> JSON:
-    """Cancels an ingestion after the batch at work; what is committed stays, and the same ingestion goes on later."""
-    return JSON(jobs.cancel(job.id).view(), 202)
 
 
 async def _start_from_path(request: Request, service: Service, jobs: Jobs) -> Job:
@@ -106,9 +81,10 @@ async def _start_from_path(request: Request, service: Service, jobs: Jobs) -> Jo
         if body.reader is None:
             raise InputError("a reader or a path is needed", "reader")
         get_reader(body.reader).documents(None)
-        return jobs.add(body.reader, None, "", body.name, dry_run=body.dry_run)
+        return jobs.add(Ingestion(service, body.reader, None, "", body.name, dry_run=body.dry_run))
     path = service.allowed_path(body.path)
-    return jobs.add(await _known_reader(body.reader, path), path, body.path, body.name, dry_run=body.dry_run)
+    reader = await _known_reader(body.reader, path)
+    return jobs.add(Ingestion(service, reader, path, body.path, body.name, dry_run=body.dry_run))
 
 
 async def _start_from_upload(request: Request, service: Service, jobs: Jobs) -> Job:
@@ -116,9 +92,8 @@ async def _start_from_upload(request: Request, service: Service, jobs: Jobs) -> 
     options = upload.options
     try:
         reader = await _known_reader(options.reader, upload.path)
-        return jobs.add(
-            reader, upload.path, upload.shown_path, options.name, upload=upload.folder, dry_run=options.dry_run
-        )
+        work = Ingestion(service, reader, upload.path, upload.shown_path, options.name, upload.folder, options.dry_run)
+        return jobs.add(work)
     except BaseException:
         await remove(upload)
         raise

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import httpx
 import pytest
@@ -86,3 +87,18 @@ def assert_problem(response: httpx.Response, status: int, name: str) -> dict[str
     assert body["status"] == status
     assert set(body) >= {"type", "title", "status", "detail"}
     return body
+
+
+async def follow(http: httpx.AsyncClient, started: httpx.Response) -> list[tuple[str, dict[str, Any]]]:
+    """(event, data) of a job that was started, until it has ended."""
+    assert started.status_code == 202, started.text
+    events = []
+    async with asyncio.timeout(60), http.stream("GET", f"{started.headers['location']}/events") as response:
+        assert response.headers["content-type"].startswith("text/event-stream")
+        name = ""
+        async for line in response.aiter_lines():
+            if line.startswith("event: "):
+                name = line[7:]
+            elif line.startswith("data: "):
+                events.append((name, json.loads(line[6:])))
+    return events

@@ -36,6 +36,11 @@ _ROUTES = {
         ("GET", "/v1/ingestions/x"),
         ("GET", "/v1/ingestions/x/events"),
         ("DELETE", "/v1/ingestions/x"),
+        ("POST", "/v1/enhancements"),
+        ("GET", "/v1/enhancements"),
+        ("GET", "/v1/enhancements/x"),
+        ("GET", "/v1/enhancements/x/events"),
+        ("DELETE", "/v1/enhancements/x"),
         ("GET", "/v1/dead-letters"),
         ("GET", "/v1/dead-letters/counts"),
         ("GET", "/v1/dead-letters/x"),
@@ -62,7 +67,7 @@ def test_the_lists_above_name_every_route(settings: Settings) -> None:
         for method, operation in operations.items()
         if (method, path) not in _PUBLIC
     }
-    fill = {"{id}": "x:y", "{ingestion_id}": "x", "{letter_id}": "x"}
+    fill = {"{id}": "x:y", "{job_id}": "x", "{letter_id}": "x"}
     named = {
         (method, path.split("?")[0].replace("HP:0001251", "x:y")): role.name.lower()
         for role, routes in _ROUTES.items()

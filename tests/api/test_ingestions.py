@@ -11,12 +11,13 @@ from typing import Any
 import httpx
 import pytest
 
+from api.ingesting import Ingestion
 from api.settings import Settings
 from ingestion.dead_letters import read_letters
 from ingestion.pipeline import ingest
 from ingestion.readers.base import READERS
 from ingestion.replay import replay
-from tests.api.conftest import Client, assert_problem
+from tests.api.conftest import Client, assert_problem, follow
 from tests.api.samples import packet
 
 
@@ -24,24 +25,9 @@ async def upload(http: httpx.AsyncClient, name: str, content: bytes, **fields: s
     return await http.post("/v1/ingestions", files={"file": (name, content)}, data={"reader": "phenopackets"} | fields)
 
 
-async def _follow(http: httpx.AsyncClient, id_: str) -> list[tuple[str, dict[str, Any]]]:
-    """(event, data) of a job until it has ended."""
-    events = []
-    async with asyncio.timeout(60), http.stream("GET", f"/v1/ingestions/{id_}/events") as response:
-        assert response.headers["content-type"].startswith("text/event-stream")
-        name = ""
-        async for line in response.aiter_lines():
-            if line.startswith("event: "):
-                name = line[7:]
-            elif line.startswith("data: "):
-                events.append((name, json.loads(line[6:])))
-    return events
-
-
 async def finished(http: httpx.AsyncClient, started: httpx.Response) -> dict[str, Any]:
     """A job that was started, at its end."""
-    assert started.status_code == 202, started.text
-    return (await _follow(http, started.json()["id"]))[-1][1]
+    return (await follow(http, started))[-1][1]
 
 
 async def _graph(http: httpx.AsyncClient) -> str:
@@ -56,7 +42,7 @@ async def test_an_upload_is_loaded_watched_and_taken_back(http: httpx.AsyncClien
     job = started.json()
     assert job["path"] == "my_case.json"
     assert started.headers["location"] == f"/v1/ingestions/{job['id']}"
-    events = await _follow(http, job["id"])
+    events = await follow(http, started)
     name, last = events[-1]
     assert name == last["state"] == "done"
     assert last["report"]["loaded"] == 1
@@ -73,22 +59,20 @@ async def test_an_upload_is_loaded_watched_and_taken_back(http: httpx.AsyncClien
 
 
 async def test_a_damaged_upload_is_reported_and_changes_nothing(http: httpx.AsyncClient) -> None:
-    job = (await upload(http, "broken.json", b'{"id": ')).json()
-    _, last = (await _follow(http, job["id"]))[-1]
+    last = await finished(http, await upload(http, "broken.json", b'{"id": '))
     assert last["report"]["rejected"] + last["report"]["failed_documents"] == 1
     await http.delete("/v1/sources/phenopackets:broken.json")
 
 
 @pytest.mark.parametrize("name", ["ü" * 300 + ".json", "..", "a\0b.json", "a\r\nX: b.json"])
 async def test_an_upload_may_have_any_name(http: httpx.AsyncClient, settings: Settings, name: str) -> None:
-    job = (await upload(http, name, b'{"id": ')).json()
-    assert len(job["path"].encode()) <= 200
-    _, last = (await _follow(http, job["id"]))[-1]
+    last = await finished(http, await upload(http, name, b'{"id": '))
+    assert len(last["path"].encode()) <= 200
     if name == "..":  # without an extension no reader takes it
         assert last["problem"]["type"] == "urn:evigraph:problem:input"
     else:
         assert last["report"]["rejected"] + last["report"]["failed_documents"] == 1
-    await http.delete(f"/v1/sources/phenopackets:{job['path']}")
+    await http.delete(f"/v1/sources/phenopackets:{last['path']}")
     letters = [letter for letter in read_letters(settings.dead_letters) if letter.number]
     assert len(list(settings.uploads.iterdir())) == len(letters)
 
@@ -96,8 +80,7 @@ async def test_an_upload_may_have_any_name(http: httpx.AsyncClient, settings: Se
 async def test_an_upload_stays_as_long_as_it_has_dead_letters(http: httpx.AsyncClient, settings: Settings) -> None:
     case = packet("kept-1")
     case["phenotypicFeatures"].append({"type": {"id": "HP:9999999"}})
-    job = (await upload(http, "kept.json", json.dumps(case).encode())).json()
-    _, last = (await _follow(http, job["id"]))[-1]
+    last = await finished(http, await upload(http, "kept.json", json.dumps(case).encode()))
     assert last["report"]["rejected"] == 1
     [letter] = read_letters(settings.dead_letters)
     assert list(settings.uploads.glob("*/kept.json")) == [Path(letter.file)]
@@ -133,11 +116,9 @@ async def test_a_path_must_lie_in_an_allowed_folder(settings: Settings, client: 
         ):
             assert_problem(await post(http, path), 403, "forbidden")
         started = await post(http, allowed / "case.json")
-        assert started.status_code == 202
-        assert (await _follow(http, started.json()["id"]))[-1][0] == "done"
+        assert (await finished(http, started))["state"] == "done"
         assert (await http.get("/v1/entities/phenopacket:from-path")).status_code == 200
-        missing = await post(http, allowed / "missing.json")
-        _, last = (await _follow(http, missing.json()["id"]))[-1]
+        last = await finished(http, await post(http, allowed / "missing.json"))
         assert last["state"] == "failed"
         assert last["problem"]["type"] == "urn:evigraph:problem:input"
         assert (await http.delete("/v1/sources/phenopackets:case.json")).status_code == 200
@@ -281,16 +262,16 @@ async def test_a_cancelled_ingestion_goes_on_when_asked_again(
     before = await _graph(http)
     monkeypatch.setattr("api.service.ingest", functools.partial(ingest, batch_size=10))
     content = _archive([packet(f"many-{number}") for number in range(100)])
-    first = (await upload(http, "many.tar", content)).json()
+    first = await upload(http, "many.tar", content)
     async with asyncio.timeout(30):
-        while (await http.get(f"/v1/ingestions/{first['id']}")).json()["progress"] is None:  # noqa: ASYNC110 (a client polls)
+        while (await http.get(first.headers["location"])).json()["progress"] is None:  # noqa: ASYNC110 (a client polls)
             await asyncio.sleep(0.01)
-    assert (await http.delete(f"/v1/ingestions/{first['id']}")).status_code == 202
-    _, last = (await _follow(http, first["id"]))[-1]
+    assert (await http.delete(first.headers["location"])).status_code == 202
+    last = await finished(http, first)
     assert last["state"] == "cancelled"
     part = last["report"]["records"]
-    again = (await upload(http, "many.tar", content)).json()
-    _, last = (await _follow(http, again["id"]))[-1]
+    again = await upload(http, "many.tar", content)
+    last = await finished(http, again)
     assert last["state"] == "done"
     assert 0 < part < last["report"]["records"] + part
     rows = await http.post(
@@ -298,7 +279,7 @@ async def test_a_cancelled_ingestion_goes_on_when_asked_again(
         json={"query": "MATCH (p:Patient) WHERE p.id STARTS WITH 'phenopacket:many-' RETURN count(p) AS n"},
     )
     assert rows.json()["rows"] == [[100]]
-    assert_problem(await http.delete(f"/v1/ingestions/{again['id']}"), 409, "conflict")
+    assert_problem(await http.delete(again.headers["location"]), 409, "conflict")
     assert (await http.delete("/v1/sources/phenopackets:many.tar")).status_code == 200
     assert await _graph(http) == before
 
@@ -314,9 +295,23 @@ def _archive(packets: list[dict[str, object]]) -> bytes:
     return buffer.getvalue()
 
 
-async def test_unknown_jobs_are_not_found(http: httpx.AsyncClient) -> None:
+async def test_an_upload_goes_when_its_job_is_cancelled_before_it_began(
+    http: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    upload = tmp_path / "upload"
+    upload.mkdir()
+    (upload / "f.json").write_text("{}")
+    state = http.app.state  # type: ignore[attr-defined]
+    job = state.jobs.add(Ingestion(state.service, "phenopackets", upload / "f.json", "f.json", upload=upload))
+    state.jobs.cancel(job)
+    assert job.state == "cancelled"
+    assert not upload.exists()
+
+
+@pytest.mark.parametrize("kind", ["ingestions", "enhancements"])
+async def test_unknown_jobs_are_not_found(http: httpx.AsyncClient, kind: str) -> None:
     for method, path in (("GET", ""), ("GET", "/events"), ("DELETE", "")):
-        assert_problem(await http.request(method, f"/v1/ingestions/nope{path}"), 404, "not-found")
+        assert_problem(await http.request(method, f"/v1/{kind}/nope{path}"), 404, "not-found")
 
 
 async def test_formats_are_listed(http: httpx.AsyncClient) -> None:

@@ -18,7 +18,9 @@ _ROW = re.compile(r"^\| `(EVIGRAPH_\w+)` \| (.*?) \| (.*?) \|$", re.MULTILINE)
 def _default(value: object) -> str:
     if value is None or value == ():
         return "–"
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, int):
         return f"`{value:,}`" if value >= 10_000 else f"`{value}`"
     return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
 
