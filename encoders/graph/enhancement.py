@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -165,8 +166,7 @@ class Enhancement:
 
     def predict(self, heads: Tensor, calibration: Calibration) -> Iterator[list[Prediction]]:
         """The predictions that reach the least belief, in parts, in the order of the entities asked."""
-        graph = PreparedGraph.of(self._facts.to(self._device))
-        has = self._known(self._facts)
+        graph, has = self._graph, self._known(self._facts)
         for part, found, score in self._best(graph, self._facts, heads):
             predictions = []
             believed = calibration.of(score.numpy(), has[part].numpy())
@@ -216,6 +216,10 @@ class Enhancement:
         found = torch.zeros(facts.nodes, dtype=torch.bool)
         found[self._ends(facts.take(facts.relation == self._relation % facts.relations))[0]] = True
         return found
+
+    @cached_property
+    def _graph(self) -> PreparedGraph:
+        return PreparedGraph.of(self._facts.to(self._device))
 
     @property
     def _device(self) -> torch.device:
