@@ -14,6 +14,8 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor
+from torch_geometric.index import index2ptr
+from torch_geometric.utils import index_sort
 
 from encoders.graph.triples import Triples
 
@@ -100,11 +102,10 @@ class _Sparse:
 
     @classmethod
     def of(cls, row: Tensor, column: Tensor, rows: int, columns: int) -> Self:
-        order = torch.argsort(row * columns + column)
+        _, order = index_sort(row * columns + column)
         position = torch.empty_like(order)
         position[order] = torch.arange(len(order), device=order.device)
-        start = torch.zeros(rows + 1, dtype=torch.int64, device=row.device)
-        torch.cumsum(torch.bincount(row, minlength=rows), 0, out=start[1:])
+        start = index2ptr(row[order], rows)
         return cls(start, column[order], torch.ones(len(row), device=row.device), position, columns)
 
     def without(self, places: Tensor) -> Self:
