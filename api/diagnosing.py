@@ -52,8 +52,10 @@ class Diagnosing:
         else:
             snapshot = await refresh_snapshot(self._snapshot, store, cache)
         if snapshot is not self._snapshot:
-            counted = snapshot if self._settings.predicted else snapshot.without(await _predictions(store))
-            self._reasoner = await asyncio.to_thread(self._build, counted, await _models(store))
+            predictions = await _predictions(store)
+            models = await _models(store, predictions)
+            ignored = () if self._settings.predicted else predictions
+            self._reasoner = await asyncio.to_thread(lambda: self._build(snapshot.without(ignored), models))
             self._snapshot = snapshot
         return snapshot.version
 
@@ -102,8 +104,10 @@ async def load_annotations(settings: Settings, store: GraphStore) -> PhenotypeAn
         ConflictError: the graph has no disease with findings.
         StoreUnavailableError: the graph can't be read.
     """
-    snapshot = (await load_snapshot(store, "medical", settings.cache)).without(await _predictions(store))
-    annotations = await asyncio.to_thread(_annotations, snapshot, await _models(store))
+    snapshot = await load_snapshot(store, "medical", settings.cache)
+    predictions = await _predictions(store)
+    models = await _models(store, predictions)
+    annotations = await asyncio.to_thread(lambda: _annotations(snapshot.without(predictions), models))
     if annotations is None:
         raise ConflictError(_NO_HPO)
     return annotations
@@ -122,7 +126,7 @@ async def _predictions(store: GraphStore) -> list[str]:
     return [source["id"] for source in await store.sources(kind="prediction", limit=_MANY)]
 
 
-async def _models(store: GraphStore) -> list[str]:
+async def _models(store: GraphStore, predictions: list[str]) -> list[str]:
     """Ids of the sources that predict and do not observe, or that are in quarantine."""
     found = [*await store.sources(kind="model", limit=_MANY), *await store.sources(quarantined=True, limit=_MANY)]
-    return sorted({source["id"] for source in found} | {*await _predictions(store)})
+    return sorted({source["id"] for source in found} | {*predictions})

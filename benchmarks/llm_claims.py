@@ -28,6 +28,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy.stats import rankdata
 
+from encoders.calibration import expected_calibration_error
 from ingestion.fuse_calibrated import CalibratedFusion, Statement, Vote, best_threshold
 from ingestion.mentions import mention_id
 from ingestion.names import NameIndex
@@ -193,13 +194,6 @@ def auroc(belief: npt.NDArray[np.float64], true: npt.NDArray[np.bool_]) -> float
     return float((ranks - positive * (positive + 1) / 2) / (positive * (len(true) - positive)))
 
 
-def calibration_error(belief: npt.NDArray[np.float64], true: npt.NDArray[np.bool_], bins: int = 10) -> float:
-    """Expected calibration error in bins of equal width."""
-    bin_of = np.minimum((belief * bins).astype(int), bins - 1)
-    gaps = (abs(belief[bin_of == b].sum() - true[bin_of == b].sum()) for b in range(bins))
-    return float(sum(gaps) / len(true))
-
-
 def by_folds(facts: Facts, diseases: list[Disease]) -> dict[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]]:
     """Strategy → belief in each fact, and whether it reaches the threshold: both learned on other diseases."""
     fold = np.random.default_rng(0).permutation(len(diseases)) % FOLDS
@@ -247,7 +241,7 @@ def measure(path: Path) -> dict[str, Any]:
     for name, (belief, pick) in by_folds(facts, diseases).items():
         rows[name] = scores(pick, facts, diseases, vocabulary.near) | {
             "auroc": auroc(belief, facts.true),
-            "ece": calibration_error(belief, facts.true),
+            "ece": expected_calibration_error(belief, facts.true.astype(np.float64)),
         }
     fused = rows["calibrated"]
     return {

@@ -20,7 +20,7 @@ import structlog
 
 from kg.errors import NotFoundError
 from kg.model import Claim
-from kg.snapshot_arrays import Array, Floats, Ints, Longs, Strings, Tables
+from kg.snapshot_arrays import Array, Floats, Ints, Longs, Strings, Tables, csr
 from kg.snapshot_build import Changes, Readable, read_changes
 from kg.snapshot_cache import SnapshotCache
 
@@ -254,11 +254,11 @@ class Snapshot:
 
     @cached_property
     def _by_subject(self) -> tuple[Longs, Longs]:
-        return _csr(self.tables.fact_subject, len(self))
+        return csr(self.tables.fact_subject, len(self))
 
     @cached_property
     def _by_object(self) -> tuple[Longs, Longs]:
-        return _csr(self.tables.fact_object, len(self))
+        return csr(self.tables.fact_object, len(self))
 
     def _touching(self, start: Longs, facts: Longs, entity: int, relation: str | None) -> Longs:
         found = facts[start[entity] : start[entity + 1]]
@@ -266,12 +266,6 @@ class Snapshot:
             return found
         first, last = np.searchsorted(found, self._relation_range(relation))
         return found[first:last]
-
-
-def _csr(ends: Ints, size: int) -> tuple[Longs, Longs]:
-    """Start of each entity's facts, and the facts by entity, ascending."""
-    start = np.concatenate(([0], np.cumsum(np.bincount(ends, minlength=size))))
-    return start, np.argsort(ends, kind="stable")
 
 
 async def load_snapshot(store: Readable, domain: str, cache: Path) -> Snapshot:

@@ -195,6 +195,12 @@ class Tables:
         )
 
 
+def csr(rows: NDArray[Any], size: int) -> tuple[Longs, Longs]:
+    """Elements by the row that each lies in, of so many rows: the start of each row, and the elements, ascending."""
+    start = np.concatenate(([0], np.cumsum(np.bincount(rows, minlength=size))))
+    return start, np.argsort(rows, kind="stable")
+
+
 def ragged(start: Longs, rows: Array) -> Longs:
     """Positions of all elements of some rows of a CSR structure, row after row."""
     first = start[rows]

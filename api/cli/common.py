@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 EVALUATE = "Measure how good answers are, on cases whose truth is known."
 TRAIN = "Train what answers are made with."
+Weights = Annotated[
+    Path | None, typer.Option(help="Weights of the link predictor, safetensors. Default: the shipped ones.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON; errors are problem objects on stderr.")]
 
 

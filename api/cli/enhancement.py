@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api.cli.common import Json, err, out, print_json, table, with_service
+from api.cli.common import Json, Weights, err, out, print_json, table, with_service
 
 if TYPE_CHECKING:
     from api.service import Service
@@ -32,9 +31,7 @@ def enhance(
     top_k: Annotated[int, typer.Option(min=1, max=1000, help="Predictions an entity and relation, at most.")] = 5,
     min_belief: Annotated[float, typer.Option(min=0, max=1, help="Belief below which nothing is written.")] = 0.5,
     paths: Annotated[int, typer.Option(min=0, max=20, help="Paths kept with each prediction, to say why.")] = 3,
-    weights: Annotated[
-        Path | None, typer.Option(help="Weights of the link predictor, safetensors. Default: the shipped ones.")
-    ] = None,
+    weights: Weights = None,
     seed: Annotated[int, typer.Option(help="The same seed and graph give the same predictions.")] = 0,
     json: Json = False,
 ) -> None:

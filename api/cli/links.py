@@ -8,13 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from api.cli.common import EVALUATE, TRAIN, Json, err, group, out, print_json, table
+from api.cli.common import EVALUATE, TRAIN, Json, Weights, err, group, out, print_json, table
 from kg.errors import InputError
 
 Facts = Annotated[Path, typer.Option("--graph", help="The graph: head, relation and tail a line, between tabs.")]
-Weights = Annotated[
-    Path | None, typer.Option(help="Weights of the link predictor, safetensors. Default: the shipped ones.")
-]
 
 
 def register(app: typer.Typer) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Request
+from fastapi import Depends, Header, Request
 from pydantic import BaseModel, Field
 
 from api.auth import LongRoute, needs
 from api.keys import Role
 from api.responses import JSON
-from api.routes.parts import ServiceDep
+from api.routes.parts import ServiceDep, guarded_router
 from api.settings import Settings
 from ingestion.claims import ClaimsMessage, MessageId
 from ingestion.push import Pusher
@@ -28,7 +28,7 @@ class PushRoute(LongRoute):
         return settings.upload_timeout_s, max(settings.max_request_bytes, _MAX_BYTES)
 
 
-router = APIRouter(prefix="/v1", tags=["claims"], route_class=PushRoute)
+router = guarded_router("claims", PushRoute)
 
 
 class RefusedItem(BaseModel):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from api.auth import LongRoute, needs
 from api.keys import Role
@@ -21,7 +21,7 @@ from api.schemas_ingestion import (
 )
 
 router = guarded_router("dead letters")
-replays = APIRouter(prefix="/v1", tags=["dead letters"], route_class=LongRoute)
+replays = guarded_router("dead letters", LongRoute)
 """What may take minutes."""
 
 _HIDDEN = ("file", "topic", "holds")

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import HTTPException, Request
 
 from api.auth import ROLE, UploadRoute
 from api.errors import UnsupportedMediaError
@@ -24,7 +24,7 @@ from ingestion.readers.base import get_reader
 from kg.errors import InputError
 
 router = guarded_router("ingestions")
-uploads = APIRouter(prefix="/v1", tags=["ingestions"], route_class=UploadRoute)
+uploads = guarded_router("ingestions", UploadRoute)
 """The one route that takes large bodies."""
 
 _START: dict[str, Any] = {

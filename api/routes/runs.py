@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from api.auth import LongRoute, needs
 from api.keys import Role
@@ -13,7 +13,7 @@ from api.routes.parts import Limit, Offset, ServiceDep, guarded_router
 from api.schemas_ingestion import RunsAnswer, RunsRetractionAnswer
 
 router = guarded_router("runs")
-retractions = APIRouter(prefix="/v1", tags=["runs"], route_class=LongRoute)
+retractions = guarded_router("runs", LongRoute)
 """What may take minutes."""
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-
 from api.auth import LongRoute, needs
 from api.keys import Role
 from api.responses import JSON
@@ -20,7 +18,7 @@ from api.schemas import (
 )
 
 router = guarded_router("entities")
-searches = APIRouter(prefix="/v1", tags=["entities"], route_class=LongRoute)
+searches = guarded_router("entities", LongRoute)
 """What may take minutes."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from api.auth import LongRoute, needs
 from api.keys import Role
@@ -13,7 +13,7 @@ from api.routes.parts import IdPath, Limit, Offset, ServiceDep, guarded_router
 from api.schemas import RetractionAnswer, SourceAnswer, SourcesAnswer, TrustRequest
 
 router = guarded_router("sources")
-retractions = APIRouter(prefix="/v1", tags=["sources"], route_class=LongRoute)
+retractions = guarded_router("sources", LongRoute)
 """What may take minutes."""
 
 

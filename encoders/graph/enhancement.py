@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 from torch import Tensor
 
+from encoders.calibration import expected_calibration_error
 from encoders.graph.domain_graph import AllowedTails
 from encoders.graph.enhancement_settings import EnhancementSettings
 from encoders.graph.explanation import explain
@@ -125,6 +126,8 @@ class Enhancement:
         self._inverse = asked.startswith("^")
         self._relation = number + (facts.relations if self._inverse else 0)
         self._tails = allowed(self._relation)
+        self._place = torch.full((facts.nodes,), -1, dtype=torch.int64)
+        self._place[self._tails] = torch.arange(len(self._tails))
         linked = torch.zeros(facts.nodes, dtype=torch.bool)
         linked[facts.head] = linked[facts.tail] = True
         heads = allowed((self._relation + facts.relations) % (2 * facts.relations))
@@ -140,9 +143,9 @@ class Enhancement:
         hidden = shuffled[: max(1, int(len(shuffled) * settings.hidden))]
         mask = torch.ones(len(self._facts), dtype=torch.bool)
         mask[hidden] = False
-        graph = self._facts.take(mask)
+        seen = self._view(self._facts.take(mask))
         lost, tail = self._ends(self._facts.take(hidden))
-        keeps = self._known(graph)
+        keeps = seen.known
         lost_some = torch.zeros_like(keeps)
         lost_some[lost] = True
         groups = [self.heads[m[self.heads]] for m in (lost_some & ~keeps, lost_some & keeps, keeps & ~lost_some)]
@@ -151,7 +154,7 @@ class Enhancement:
         heads, weight = torch.cat(chosen), np.concatenate(weights)
         truth = lost * self._facts.nodes + tail
         parts, done = [], 0
-        for part, tails, score in self._best(PreparedGraph.of(graph.to(self._device)), graph, heads):
+        for part, tails, score in self._best(seen, heads):
             right = torch.isin(part[:, None] * self._facts.nodes + tails, truth)
             query = (done + torch.arange(len(part)))[:, None].expand_as(tails)
             ranked = torch.isfinite(score)
@@ -166,32 +169,28 @@ class Enhancement:
 
     def predict(self, heads: Tensor, calibration: Calibration) -> Iterator[list[Prediction]]:
         """The predictions that reach the least belief, in parts, in the order of the entities asked."""
-        graph, has = self._graph, self._known(self._facts)
-        for part, found, score in self._best(graph, self._facts, heads):
+        for part, found, score in self._best(self._whole, heads):
             predictions = []
-            believed = calibration.of(score.numpy(), has[part].numpy())
+            believed = calibration.of(score.numpy(), self._whole.known[part].numpy())
             for head, tails, beliefs in zip(part.tolist(), found.tolist(), believed.tolist(), strict=True):
                 for tail, belief in zip(tails, beliefs, strict=True):
                     if belief >= max(self._settings.min_belief, 1e-6):
-                        predictions.append(self._prediction(graph, head, tail, belief))
+                        predictions.append(self._prediction(head, tail, belief))
             yield predictions
 
-    def _best(self, graph: PreparedGraph, facts: Triples, heads: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    def _best(self, view: _View, heads: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Part by part: the heads, and (heads, top_k) best tails that are not known, with their scores."""
-        answers = Answers(facts.with_inverses())
-        place = torch.full((facts.nodes,), -1, dtype=torch.int64)
-        place[self._tails] = torch.arange(len(self._tails))
-        for part in heads.split(queries_at_once(graph)):
+        for part in heads.split(queries_at_once(view.graph)):
             relation = torch.full_like(part, self._relation)
-            scores = self._model.scores(part, relation, graph, self._tails)
-            query, known = answers.of(part, relation)
-            query, known = torch.cat((query, torch.arange(len(part)))), place[torch.cat((known, part))]
+            scores = self._model.scores(part, relation, view.graph, self._tails)
+            query, known = view.answers.of(part, relation)
+            query, known = torch.cat((query, torch.arange(len(part)))), self._place[torch.cat((known, part))]
             scores[query[known >= 0], known[known >= 0]] = -torch.inf
             best = torch.topk(scores, min(self._settings.top_k, len(self._tails)), dim=1)
             yield part, self._tails[best.indices], best.values.double()
 
-    def _prediction(self, graph: PreparedGraph, head: int, tail: int, belief: float) -> Prediction:
-        paths = []
+    def _prediction(self, head: int, tail: int, belief: float) -> Prediction:
+        graph, paths = self._whole.graph, []
         if self._settings.paths:
             found = explain(self._model, graph, head, self._relation, tail, paths=self._settings.paths)
             paths = [self._text(graph, head, path.facts) for path in found]
@@ -211,19 +210,29 @@ class Enhancement:
         """What is asked, and what is the answer."""
         return (facts.tail, facts.head) if self._inverse else (facts.head, facts.tail)
 
-    def _known(self, facts: Triples) -> Tensor:
-        """Bool (nodes,): has a fact of the relation."""
-        found = torch.zeros(facts.nodes, dtype=torch.bool)
-        found[self._ends(facts.take(facts.relation == self._relation % facts.relations))[0]] = True
-        return found
+    def _view(self, facts: Triples) -> _View:
+        known = torch.zeros(facts.nodes, dtype=torch.bool)
+        known[self._ends(facts.take(facts.relation == self._relation % facts.relations))[0]] = True
+        graph = PreparedGraph.of(facts.to(next(self._model.parameters()).device))
+        return _View(graph, Answers(facts.with_inverses()), known)
 
     @cached_property
-    def _graph(self) -> PreparedGraph:
-        return PreparedGraph.of(self._facts.to(self._device))
+    def _whole(self) -> _View:
+        return self._view(self._facts)
 
-    @property
-    def _device(self) -> torch.device:
-        return next(self._model.parameters()).device
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _View:
+    """Facts in the forms in which they are read again and again.
+
+    Attributes:
+        answers: their tails, in both directions.
+        known: bool (nodes,): has a fact of the relation.
+    """
+
+    graph: PreparedGraph
+    answers: Answers
+    known: Tensor
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -258,7 +267,7 @@ class _Judged:
             (curves[0][1], curves[1][1]),
             hidden,
             float(self.right.sum() / max(1, hidden)),
-            _calibration_error(held_out, self.right, self.weight),
+            expected_calibration_error(held_out, self.right, self.weight),
             float(np.average(self.right[chosen], weights=self.weight[chosen])) if chosen.any() else None,
         )
 
@@ -276,10 +285,3 @@ def _belief(score: Floats, known: Floats, belief: Floats) -> Floats:
         return np.zeros(score.shape)
     at = np.searchsorted(known, score, side="right") - 1
     return np.where(at < 0, 0.0, belief[np.maximum(at, 0)])
-
-
-def _calibration_error(belief: Floats, right: Floats, weight: Floats, bins: int = 10) -> float:
-    """Mean gap between belief and share of what is right, over bins of equal width, weighted (Guo et al. 2017)."""
-    of = np.minimum((belief * bins).astype(np.int64), bins - 1)
-    gaps = np.bincount(of, right * weight, bins) - np.bincount(of, belief * weight, bins)
-    return float(np.abs(gaps).sum() / weight.sum())

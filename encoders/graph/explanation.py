@@ -15,6 +15,7 @@ from torch import Tensor
 
 from encoders.graph.model import LinkPredictor, PreparedGraph
 from encoders.graph.triples import Triples
+from kg.snapshot_arrays import ragged
 
 _AT_ONCE = 1 << 16
 """Facts whose messages are held at once."""
@@ -59,7 +60,7 @@ def explain(
         beam: partial paths kept at each node.
     """
     importance = _importance(model, graph, head, relation, tail, longest)
-    search = _Search(graph.facts, head, tail, beam)
+    search = _Search(graph, head, tail, beam)
     found = [path for layer in importance for path in search.step(layer)]
     return sorted(found, key=lambda path: (-path.weight, path.facts))[:paths]
 
@@ -94,14 +95,12 @@ def _by_fact(facts: Triples, derivative: Tensor, states: Tensor, weights: Tensor
 
 
 class _Search:
-    """Walks of equal length from the query's head, the best few at each node, of such as can still reach the tail."""
+    """Walks of equal length from the query's head that have not met the tail, the best few at each node."""
 
-    def __init__(self, facts: Triples, head: int, tail: int, beam: int) -> None:
-        self._half = len(facts) // 2
-        self._to, self._from = facts.head.cpu().numpy(), facts.tail.cpu().numpy()
-        order = np.argsort(self._from, kind="stable")
-        self._order = order
-        self._start = np.concatenate(([0], np.cumsum(np.bincount(self._from, minlength=facts.nodes))))
+    def __init__(self, graph: PreparedGraph, head: int, tail: int, beam: int) -> None:
+        self._half = len(graph.facts) // 2
+        self._to = graph.facts.head.cpu().numpy()
+        self._start, self._facts = graph.by_tail
         self._tail, self._beam = tail, beam
         self._nodes = np.array([[head]], np.int64)
         self._walked = np.empty((1, 0), np.int64)
@@ -110,10 +109,8 @@ class _Search:
     def step(self, importance: NDArray[np.float32]) -> list[Path]:
         """One step further, by facts of these importances; returns the paths that end with it."""
         at = self._nodes[:, -1]
-        count = self._start[at + 1] - self._start[at]
-        walk = np.repeat(np.arange(len(at)), count)
-        offset = np.arange(len(walk)) - np.repeat(np.cumsum(count) - count, count)
-        fact = self._order[self._start[at][walk] + offset]
+        walk = np.repeat(np.arange(len(at)), self._start[at + 1] - self._start[at])
+        fact = self._facts[ragged(self._start, at)]
         to = self._to[fact]
         new = ~(self._nodes[walk] == to[:, None]).any(1)
         walk, fact, to = walk[new], fact[new], to[new]

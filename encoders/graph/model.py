@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Self, cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from encoders.graph.layer import EntityLayer, RelationLayer
 from encoders.graph.propagation import Propagation
 from encoders.graph.relation_graph import KINDS, relation_graph
 from encoders.graph.triples import Triples
+from kg.snapshot_arrays import csr
 
 WIDTH = 64
 LAYERS = 6
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class PreparedGraph:
     """The facts of a graph in the forms that the model reads; made once, used for all queries.
 
@@ -46,6 +50,11 @@ class PreparedGraph:
         """
         both = torch.cat((facts, facts + len(self.facts) // 2))
         return replace(self, entities=self.entities.without(both))
+
+    @cached_property
+    def by_tail(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Where the facts of each tail start, and the facts by tail: the steps that a walk can take from a node."""
+        return csr(self.facts.tail.cpu().numpy(), self.facts.nodes)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, distributed
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from encoders.graph.evaluation import evaluate_links
 from encoders.graph.model import LinkPredictor, PreparedGraph
 from encoders.graph.triples import Triples
-from encoders.graph.weights import save_weights
+from encoders.graph.weights import save_tensors, save_weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,14 +231,8 @@ class _Run:
         for row, relation in enumerate(asked.relation.tolist()):
             among = self._candidates(relation)
             nodes[row] = among[torch.randint(len(among), (self._settings.negatives,), generator=draw)]
-        many = torch.full_like(nodes[0], 1).repeat(len(asked), 1)
-        drawn = Triples(
-            (asked.head[:, None] * many).reshape(-1),
-            (asked.relation[:, None] * many).reshape(-1),
-            nodes.reshape(-1),
-            asked.nodes,
-            asked.relations,
-        ).keys()
+        head, relation = (ends[:, None].expand_as(nodes).reshape(-1) for ends in (asked.head, asked.relation))
+        drawn = Triples(head, relation, nodes.reshape(-1), asked.nodes, asked.relations).keys()
         at = torch.searchsorted(self._known, drawn).clamp(max=len(self._known) - 1)
         return nodes, (self._known[at] != drawn).float().reshape(nodes.shape)
 
@@ -263,9 +257,7 @@ class _Run:
             for name, tensor in state.items()
         }
         tensors["at"] = torch.tensor([step, best, bad], dtype=torch.float64)
-        partial = path.with_suffix(".partial")
-        save_file(tensors, partial)
-        partial.replace(path)
+        save_tensors(tensors, path)
 
     def resume(self, path: Path) -> tuple[int, float, int, dict[str, Tensor]]:
         """Goes back to where a training was: (step, best MRR, validations since, best weights)."""

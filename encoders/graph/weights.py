@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from encoders.graph.model import LinkPredictor
 from kg.errors import InputError
@@ -60,6 +60,11 @@ def load_weights(model: nn.Module, path: Path) -> None:
 
 def save_weights(model: nn.Module, path: Path) -> None:
     """Writes a model's weights, whole or not at all."""
+    save_tensors({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, path)
+
+
+def save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
+    """Writes tensors, whole or not at all."""
     partial = path.with_suffix(".partial")
-    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, partial)
+    save_file(tensors, partial)
     partial.replace(path)

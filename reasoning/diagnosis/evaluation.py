@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from encoders.calibration import expected_calibration_error
 from reasoning.diagnosis.annotations import PhenotypeAnnotations
 from reasoning.diagnosis.cases import Case
 from reasoning.diagnosis.ranking import DiagnosisModel, Ranking
@@ -23,7 +24,6 @@ from reasoning.diagnosis.training import (
     Settings,
     calibrate,
     cross_fit,
-    expected_calibration_error,
     figures,
     known_disease,
     quiet,

@@ -17,6 +17,7 @@ import lightgbm
 import numpy as np
 import numpy.typing as npt
 
+from encoders.calibration import expected_calibration_error
 from kg.errors import InputError
 from reasoning.diagnosis.annotations import Floats, Ints, PhenotypeAnnotations
 from reasoning.diagnosis.cases import Case
@@ -275,15 +276,6 @@ def _threshold(top: Floats, right: Floats) -> float:
             (first, a, m), (_, b, n) = blocks[-2:]
             blocks[-2:] = [(first, (a * m + b * n) / (m + n), m + n)]
     return next((at for at, value, _ in blocks if value >= 0.5), 1.0)
-
-
-def expected_calibration_error(probability: Floats, right: Floats, bins: int = 10) -> float:
-    """Mean gap between stated probability and share of right answers, over bins of equal width (Guo et al. 2017)."""
-    if len(probability) == 0:
-        return 0.0
-    of = np.minimum((probability * bins).astype(np.int64), bins - 1)
-    gaps = np.bincount(of, right, bins) - np.bincount(of, probability, bins)
-    return float(np.abs(gaps).sum() / len(probability))
 
 
 def figures(queries: Sequence[Query], scores: Sequence[Floats], calibration: Calibration) -> dict[str, float]:

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.llm_claims import DATA, auroc, calibration_error, measure
+from benchmarks.llm_claims import DATA, auroc, measure
+from encoders.calibration import expected_calibration_error
 
 DISEASES = 300
 
@@ -35,5 +36,5 @@ def test_auroc() -> None:
 
 def test_calibration_error() -> None:
     true = np.array([True, False] * 50)
-    assert calibration_error(np.full(100, 0.5), true) == 0.0
-    assert calibration_error(np.full(100, 0.9), true) == pytest.approx(0.4)
+    assert expected_calibration_error(np.full(100, 0.5), true) == 0.0
+    assert expected_calibration_error(np.full(100, 0.9), true) == pytest.approx(0.4)

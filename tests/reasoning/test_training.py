@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from encoders.calibration import expected_calibration_error
 from kg.errors import ConfigurationError, InputError
 from reasoning.diagnosis.cases import Case
 from reasoning.diagnosis.features import FEATURES
@@ -11,7 +12,6 @@ from reasoning.diagnosis.training import (
     Query,
     Settings,
     calibrate,
-    expected_calibration_error,
     fit,
     folds_by_disease,
     quiet,
