@@ -158,10 +158,10 @@ def test_the_documentation_names_every_function_and_procedure_and_its_queries_pa
 
 @pytest.mark.parametrize("text", ["(" * 1_000_000, "MATCH (n) RETURN n //" + "x" * 1_000_000, "'" * 1_000_000])
 def test_a_text_of_a_megabyte_is_refused_at_once(text: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(CypherRefused, match="at most 20,000"):
         check(text)
-    assert time.perf_counter() - start < 0.1
+    assert time.process_time() - start < 1
 
 
 @pytest.mark.parametrize(
@@ -172,10 +172,10 @@ def test_a_text_of_a_megabyte_is_refused_at_once(text: str) -> None:
 @pytest.mark.parametrize("start", ["", "RETURN ", "MATCH (n) WHERE ", "MATCH ", "RETURN ["])
 def test_repetition_takes_linear_time(start: str, piece: str) -> None:
     text = (start + piece * 20_000)[:20_000]
-    begin = time.perf_counter()
+    begin = time.process_time()
     with contextlib.suppress(CypherRefused):
         check(text)
-    assert time.perf_counter() - begin < 1  # some 50 ms here; quadratic time would be a minute
+    assert time.process_time() - begin < 10  # some 50 ms; quadratic time would be a minute
 
 
 def test_a_query_of_twenty_lines_is_quick() -> None:
@@ -187,10 +187,10 @@ def test_a_query_of_twenty_lines_is_quick() -> None:
     query = stage * 6 + "RETURN d.id, n, names\nORDER BY n DESC LIMIT 10"
     times = []
     for _ in range(5):
-        start = time.perf_counter()
+        start = time.process_time()
         check(query)
-        times.append(time.perf_counter() - start)
-    assert min(times) < 0.02
+        times.append(time.process_time() - start)
+    assert min(times) < 0.2  # some 10 ms, on a slow machine ten times that
 
 
 def test_a_long_list_of_ids_passes() -> None:

@@ -188,7 +188,7 @@ async def test_a_runaway_is_stopped_in_the_database(store: GraphStore, query: st
     start = time.perf_counter()
     with pytest.raises(QueryTimeoutError):
         await run_guarded(store, query)
-    assert time.perf_counter() - start < 8
+    assert time.perf_counter() - start < 30  # the query alone would take minutes
     if store.dialect.name == "arcadedb":  # it has no way to ask what runs: its processor time says it
         pid = json.loads((tmp_path / "endpoint.json").read_text())["pid"]
         await asyncio.sleep(1)

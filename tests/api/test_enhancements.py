@@ -205,6 +205,6 @@ except InputError as error:
 def test_without_torch_the_app_runs_and_enhancement_says_what_it_needs(tmp_path: Path) -> None:
     command = [sys.executable, "-c", _WITHOUT_TORCH]
     environment = os.environ | {"EVIGRAPH_DATA": str(tmp_path)}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, env=environment)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "predicting links needs torch: pip install 'evigraph[graph]'\n"

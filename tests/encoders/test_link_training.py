@@ -138,7 +138,7 @@ def test_torchrun_trains_by_the_command_line(tmp_path):
     options = ["--steps", "2", "--every", "1", "--batch", "2", "--negatives", "2", "--out", str(tmp_path / "out")]
     files = ["--graph", str(tmp_path / "graph.txt"), "--valid", str(tmp_path / "valid.txt")]
     command = [scripts / "torchrun", "--nproc-per-node", "2", "--no-python", scripts / "evigraph", "train", "links"]
-    subprocess.run([*map(str, command), *files, *options, "--json"], check=True, capture_output=True, timeout=300)
+    subprocess.run([*map(str, command), *files, *options, "--json"], check=True, capture_output=True, timeout=900)
     card = json.loads((tmp_path / "out" / "card.json").read_text())
     assert card["data"]["facts"] == 12
     assert load_predictor(tmp_path / "out" / "weights.safetensors")

@@ -163,7 +163,7 @@ def test_all_of_hpo_is_indexed_in_time() -> None:
         index.add(term.id, PHENOTYPE, str(term.properties.get("name", "")), synonyms)
     match = index.find("Microscopic nephrocalcinosys", PHENOTYPE)
     assert match is not None
-    assert time.process_time() - started < 2.0
+    assert time.process_time() - started < 10  # some half a second; ten times that on a slow machine
 
 
 def test_things_of_different_classes_are_namesakes_in_whatever_catalogue() -> None:

