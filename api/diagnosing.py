@@ -17,7 +17,7 @@ from kg.snapshot import Snapshot, load_snapshot, refresh_snapshot
 from kg.store import GraphStore
 from reasoning.diagnosis.annotations import PhenotypeAnnotations
 from reasoning.diagnosis.diagnose import Reasoner, same_annotations
-from reasoning.diagnosis.from_snapshot import annotations_of
+from reasoning.diagnosis.from_snapshot import annotations_of, solved_patients_of
 from reasoning.diagnosis.ranking import DiagnosisModel, Ranker
 
 T = TypeVar("T")
@@ -65,13 +65,18 @@ class Diagnosing:
         annotations = _annotations(snapshot, models)
         if annotations is None:
             return None
-        kept = self._reasoner is not None and same_annotations(annotations, self._reasoner.annotations)
+        solved = solved_patients_of(snapshot, annotations)
+        kept = (
+            self._reasoner is not None
+            and solved.same(self._reasoner.model.index.solved)
+            and same_annotations(annotations, self._reasoner.annotations)
+        )
         if kept and self._reasoner is not None:
             model = self._reasoner.model
         else:
             if self._ranker is None:
                 self._ranker = Ranker.load(self._settings.ranker)
-            model = DiagnosisModel(annotations, self._ranker)
+            model = DiagnosisModel(annotations, self._ranker, solved=solved)
         reasoner = Reasoner(snapshot, model, models)
         if not kept:  # millions of objects that live for long: the collector need not look at them again and again
             gc.unfreeze()

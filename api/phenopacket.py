@@ -100,6 +100,7 @@ def query_of(case: Case, prefix: str = "") -> Query:
         genes=tuple(gene.symbol or gene.gene for gene in genes),
         places=places,
         lenient=True,
+        patient=case.id,
         ignored=tuple(Ignored(f"{prefix}{place}", "", reason) for place, reason in case.problems),
     )
 

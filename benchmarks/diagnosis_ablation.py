@@ -21,10 +21,10 @@ import numpy as np
 
 from benchmarks.diagnosis_data import installed_annotations, published_cases
 from reasoning.diagnosis.annotations import Floats
-from reasoning.diagnosis.evaluation import cross_validated
 from reasoning.diagnosis.features import FEATURES, PARTS
 from reasoning.diagnosis.scan import Index, Parameters
-from reasoning.diagnosis.training import Query, Settings, cross_fit, quiet, real_queries, simulated_queries
+from reasoning.diagnosis.solved import SolvedPatients
+from reasoning.diagnosis.training import Query, Settings, cross_fit, judged, quiet, real_queries, simulated_queries
 
 CASES = Path(__file__).parents[2] / "shared" / "data" / "medical" / "phenopackets_dev.tar.xz"
 QUICK = Settings(rounds=60, simulated=2500, best=30, simulated_best=20, others=10)
@@ -51,17 +51,17 @@ def alone(queries: Sequence[Query], feature: str) -> list[Floats]:
 
 
 def ablation(
-    real: list[Query], simulated: list[Query], cases: int, settings: Settings, parts: Iterable[str], seed: int
+    real: list[Query], simulated: list[Query], settings: Settings, parts: Iterable[str], seed: int
 ) -> Iterator[tuple[str, Figures]]:
     """Figures of the whole, of the first stage and the likelihood alone, and of the whole without each part."""
-    yield "likelihood ratios alone", cross_validated(real, alone(real, "likelihood"), cases)
-    yield "first stage alone", cross_validated(real, alone(real, PRIOR), cases)
-    yield "all parts", cross_validated(real, cross_fit(real, simulated, settings, seed, quiet), cases)
+    yield "likelihood ratios alone", judged(real, alone(real, "likelihood"))[0]
+    yield "first stage alone", judged(real, alone(real, PRIOR))[0]
+    yield "all parts", judged(real, cross_fit(real, simulated, settings, seed, quiet))[0]
     scores = cross_fit(real, [], settings, seed, quiet)
-    yield "without simulated patients", cross_validated(real, scores, cases)
+    yield "without simulated patients", judged(real, scores)[0]
     for part in parts:
         scores = cross_fit(blanked(real, part), blanked(simulated, part), settings, seed, quiet)
-        yield f"without {part}", cross_validated(real, scores, cases)
+        yield f"without {part}", judged(real, scores)[0]
 
 
 def main() -> None:
@@ -79,17 +79,20 @@ def main() -> None:
         return
 
     start = time.perf_counter()
-    index = Index(installed_annotations(), Parameters())
+    annotations = installed_annotations()
     cases = list(published_cases(options.cases))
+    index = Index(annotations, Parameters(), SolvedPatients(cases, annotations))
     real = real_queries(index, cases, quiet)
     simulated = simulated_queries(index, settings, options.seed, quiet)
     diseases = len({query.disease for query in real})
-    print(f"{len(real) // 2} cases of {diseases} diseases, {settings.folds} folds by disease, seed {options.seed}")
-    print(f"{'':28} with own publication       without it\n{'':28}" + " top1  top3 top10  ECE     " * 2)
+    many = sum(not query.solved for query in real) // 2
+    print(f"{many} cases of {diseases} diseases, {settings.folds} folds by disease, seed {options.seed}")
+    print(f"{'':28} own publication     without it          with solved patients, own publication, without it")
+    print(f"{'':28}" + " top1   MRR   ECE    " * 4)
     table: dict[str, Figures] = {}
-    for name, found in ablation(real, simulated, len(cases), settings, options.parts.split(","), options.seed):
+    for name, found in ablation(real, simulated, settings, options.parts.split(","), options.seed):
         table[name] = found
-        cells = [f"{of['top1']:5.1f} {of['top3']:5.1f} {of['top10']:5.1f} {of['ece']:6.3f}" for of in found.values()]
+        cells = [f"{of['top1']:5.1f} {of['mrr']:5.3f} {of['ece']:5.3f}" for of in found.values()]
         print(f"{name:28}{'    '.join(cells)}   {time.perf_counter() - start:6.0f} s", flush=True)
         if options.json:
             options.json.write_text(json.dumps(table, indent=1) + "\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reasoning.diagnosis.evidence import Evidence
-from reasoning.diagnosis.explain import FindingExplained, GeneExplained, TermExplained
+from reasoning.diagnosis.explain import FindingExplained, GeneExplained, PatientExplained, TermExplained
 from reasoning.diagnosis.query import Understood
 from reasoning.diagnosis.questions import Question
 
@@ -38,6 +38,7 @@ class Result:
         genes: genes of the disease.
         inheritance: its modes of inheritance.
         onset: when it begins.
+        alike: solved patients of the graph who have it, the likest first.
     """
 
     rank: int
@@ -52,6 +53,7 @@ class Result:
     genes: list[GeneExplained]
     inheritance: list[TermExplained]
     onset: list[TermExplained]
+    alike: list[PatientExplained]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 
 from kg.snapshot import Snapshot
-from reasoning.diagnosis.annotations import Floats, PhenotypeAnnotations
+from reasoning.diagnosis.annotations import Bools, Floats, PhenotypeAnnotations
 from reasoning.diagnosis.answer import Answer, Parts, Result
 from reasoning.diagnosis.evidence import EvidenceList, Facts
 from reasoning.diagnosis.explain import Explainer, Matches
@@ -51,9 +51,10 @@ class Reasoner:
             InputError: the question makes no sense; names the field.
         """
         findings, understood = understand(query, self.annotations, self._find_gene, self._facts.name)
-        ranking = self.model.rank(findings, catalogue=query.catalogue or None)
+        apart = self.model.index.solved.apart(query.patient, None)
+        ranking = self.model.rank(findings, apart=apart, catalogue=query.catalogue or None)
         evidence = EvidenceList(self._facts)
-        results = self._results(ranking, findings, query.limit, evidence)
+        results = self._results(ranking, findings, apart, query.limit, evidence)
         questions = next_questions(self.model.index, ranking.candidates, ranking.probability, findings, _QUESTIONS)
         reason = self._insufficient(ranking.probability)
         text = write(understood, reason, results, questions, evidence)
@@ -71,14 +72,17 @@ class Reasoner:
             evidence=evidence.numbered(),
         )
 
-    def _results(self, ranking: Ranking, findings: Findings, limit: int, evidence: EvidenceList) -> list[Result]:
+    def _results(
+        self, ranking: Ranking, findings: Findings, apart: Bools, limit: int, evidence: EvidenceList
+    ) -> list[Result]:
         annotations, explainer = self.annotations, self._explainer
         diseases = ranking.candidates[:limit]
         matches = Matches(self.model.index, diseases, findings)
         of_all = explainer.findings(matches, diseases, findings, evidence)
-        score = ranking.score[:limit] / self.model.ranker.calibration.temperature
+        score = ranking.score[:limit] / self.model.calibration.temperature
         genes = self.model.gene_ratio(findings)[diseases]
         inheritance = self.model.inheritance_ratio(findings)[diseases]
+        similarity = np.where(apart, 0.0, self.model.index.solved.similarity(findings.present))
         results = []
         for row, (disease, explained) in enumerate(zip(diseases.tolist(), of_all, strict=True)):
             parts = Parts(
@@ -100,6 +104,7 @@ class Reasoner:
                     genes=explainer.genes(disease, findings.genes, evidence),
                     inheritance=explainer.inheritance(disease, findings.inheritance, evidence),
                     onset=explainer.onset(disease, evidence),
+                    alike=explainer.alike(disease, similarity, evidence),
                 )
             )
         return results
@@ -108,7 +113,7 @@ class Reasoner:
         """Why the evidence does not suffice; empty if it does. The threshold is the ranker's, measured by folds."""
         if len(probability) == 0:
             return "the graph has no disease to rank"
-        threshold = self.model.ranker.calibration.threshold
+        threshold = self.model.calibration.threshold
         if (top := float(probability[0])) >= threshold:
             return ""
         return (

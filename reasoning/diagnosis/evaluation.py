@@ -17,14 +17,13 @@ from reasoning.diagnosis.annotations import PhenotypeAnnotations
 from reasoning.diagnosis.cases import Case
 from reasoning.diagnosis.ranking import DiagnosisModel, Ranking
 from reasoning.diagnosis.scan import Index, Parameters, findings_of
+from reasoning.diagnosis.solved import SolvedPatients
 from reasoning.diagnosis.training import (
     CATALOGUE,
     Progress,
-    Query,
     Settings,
-    calibrate,
     cross_fit,
-    figures,
+    judged,
     known_disease,
     quiet,
     real_queries,
@@ -55,7 +54,8 @@ def evaluate(
     Args:
         model: what to judge.
         cases: patients of known disease.
-        without_own_publication: leave out, for each case, the rows whose source is its own publication.
+        without_own_publication: leave out, for each case, the rows whose source is its own publication, and the solved
+            patients of it; the case itself is left out anyway.
         progress: told how far it is.
     """
     annotations = model.annotations
@@ -67,8 +67,9 @@ def evaluate(
             continue
         findings = findings_of(case, annotations)
         without = annotations.source_index.get(case.publication) if without_own_publication else None
+        apart = model.index.solved.apart(case.id, case.publication if without_own_publication else None)
         start = time.perf_counter()
-        ranking = model.rank(findings, without=without, catalogue=CATALOGUE)
+        ranking = model.rank(findings, without=without, apart=apart, catalogue=CATALOGUE)
         seconds.append(time.perf_counter() - start)
         ranks.append(rank_of(ranking, disease))
         top.append(float(ranking.probability[0]))
@@ -93,24 +94,11 @@ def cross_validate(
     """Honest figures on the cases that a ranker is trained on: each case is ranked by one that saw none of its disease.
 
     Returns:
-        `with_own_publication` and `without_own_publication`, each with n, n_unknown, top1, top3, top10, mrr, ece.
+        As `training.judged`; each part with n, n_unknown, top1, top3, top10, mrr, ece.
     """
     settings = settings or Settings()
-    index = Index(annotations, Parameters())
+    index = Index(annotations, Parameters(), SolvedPatients(cases, annotations))
     real = real_queries(index, cases, progress)
     simulated = simulated_queries(index, settings, seed, progress)
-    scores = cross_fit(real, simulated, settings, seed, progress)
-    return cross_validated(real, scores, len(cases))
-
-
-def cross_validated(
-    queries: Sequence[Query], scores: Sequence[np.ndarray[tuple[int], np.dtype[np.float64]]], cases: int
-) -> dict[str, dict[str, float]]:
-    """The figures of cross-fitted scores; the calibration is fitted on them too, by three numbers."""
-    calibration = calibrate(queries, scores)
-    result = {}
-    for name, without in (("with_own_publication", False), ("without_own_publication", True)):
-        chosen = [at for at, query in enumerate(queries) if query.without == without]
-        found = figures([queries[at] for at in chosen], [scores[at] for at in chosen], calibration)
-        result[name] = {"n": float(len(chosen)), "n_unknown": float(cases - len(chosen))} | found
-    return result
+    found, _ = judged(real, cross_fit(real, simulated, settings, seed, progress))
+    return {name: of | {"n_unknown": len(cases) - of["n"]} for name, of in found.items()}

@@ -16,7 +16,7 @@ from typing import Literal
 
 import numpy as np
 
-from reasoning.diagnosis.annotations import Aspect, Ints, PhenotypeAnnotations, slices
+from reasoning.diagnosis.annotations import Aspect, Floats, Ints, PhenotypeAnnotations, slices
 from reasoning.diagnosis.evidence import EvidenceList
 from reasoning.diagnosis.likelihood import LikelihoodParameters
 from reasoning.diagnosis.query import Named
@@ -85,6 +85,21 @@ class GeneExplained:
     id: str
     name: str
     given: bool
+    evidence: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class PatientExplained:
+    """A patient of the graph who has the disease, and is like the one asked about.
+
+    Attributes:
+        similarity: cosine of their findings, carried up and weighted by information content, 0…1.
+        evidence: of his diagnosis.
+    """
+
+    id: str
+    name: str
+    similarity: float
     evidence: list[int]
 
 
@@ -266,6 +281,20 @@ class Explainer:
             fits = any(self._related(term, other) for other in stated.tolist()) if len(stated) else None
             found.append(self._term(term, fits, disease, "HAS_INHERITANCE", evidence))
         return found
+
+    def alike(self, disease: int, similarity: Floats, evidence: EvidenceList) -> list[PatientExplained]:
+        """The likest solved patients of a disease.
+
+        Args:
+            disease: position.
+            similarity: of all solved patients, see `SolvedPatients.similarity`.
+            evidence: takes the facts that are cited.
+        """
+        disease_id = self._annotations.disease_ids[disease]
+        return [
+            PatientExplained(id_, evidence.name(id_), round(like, 4), evidence.cite(id_, "HAS_DIAGNOSIS", disease_id))
+            for id_, like in self._index.solved.best_of(disease, similarity)
+        ]
 
     def onset(self, disease: int, evidence: EvidenceList) -> list[TermExplained]:
         """Onsets of a disease."""

@@ -34,6 +34,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     ),
     "annotation": ("cells", "sources_per_cell", "counted_share", "patients", "has_gene"),
     "relatives": ("merged", "merged_gap", "same_gene", "same_gene_gap", "same_series", "same_series_gap"),
+    "solved": ("solved_best", "solved_gap", "solved_mean", "solved_mean_gap", "solved_many"),
     "course": ("onset_gap", "age_before_onset", "x_linked"),
     "rivals": ("rival_gap", "rival_share", "alone", "alone_gain", "first_stage_gap"),
 }
@@ -55,6 +56,7 @@ def features(scan: Scan, candidates: Ints) -> npt.NDArray[np.float32]:
     _own_cells(scan, candidates, own, holder, columns)
     _cohort(scan, candidates, columns)
     _relatives(scan, candidates, columns)
+    _solved(scan, candidates, columns)
     _course(scan, candidates, columns)
     _rivals(scan, candidates, ratios, columns)
     return np.stack([np.asarray(columns[name], np.float32) for name in FEATURES], 1)
@@ -192,6 +194,15 @@ def _relatives(scan: Scan, candidates: Ints, out: Columns) -> None:
     for name, score in (("same_gene", scan.same_gene[candidates]), ("same_series", series)):
         out[name] = score / many
         out[f"{name}_gap"] = score - top
+
+
+def _solved(scan: Scan, candidates: Ints, out: Columns) -> None:
+    """Solved patients of the graph; all 0 where there are none."""
+    solved = scan.solved
+    for name, of in (("solved_best", solved.best), ("solved_mean", solved.mean)):
+        out[name] = of[candidates]
+        out[f"{name.removesuffix('_best')}_gap"] = out[name] - of.max(initial=0.0)
+    out["solved_many"] = np.log1p(solved.many[candidates])
 
 
 def _course(scan: Scan, candidates: Ints, out: Columns) -> None:

@@ -17,6 +17,8 @@ from reasoning.diagnosis.annotations import (
     PhenotypeAnnotations,
     build_annotations,
 )
+from reasoning.diagnosis.cases import Case
+from reasoning.diagnosis.solved import SolvedPatients
 
 ANNOTATIONS = {
     "HAS_PHENOTYPE": Aspect.PHENOTYPE,
@@ -67,6 +69,36 @@ def annotations_of(snapshot: Snapshot, models: Collection[str] = ()) -> Phenotyp
         sources=[snapshot.source_id(at) for at in sources.tolist()],
         rows=AnnotationRows(_place(snapshot, diseases, subject), _place(snapshot, terms, object_), source, *rest),
     )
+
+
+def solved_patients_of(snapshot: Snapshot, annotations: PhenotypeAnnotations) -> SolvedPatients:
+    """The patients of a snapshot that have a diagnosis, each of the first source that gives it.
+
+    Facts that are believed less than not are left out.
+
+    Args:
+        snapshot: of the medical domain.
+        annotations: of the same snapshot.
+    """
+    ids = _Ids(snapshot)
+    facts = snapshot.facts("HAS_DIAGNOSIS")
+    diagnoses: dict[int, list[int]] = {}
+    for fact in np.flatnonzero((facts.belief >= 0.5) & _mask(snapshot, "Patient")[facts.subject]).tolist():
+        diagnoses.setdefault(int(facts.subject[fact]), []).append(fact)
+    cases = []
+    for patient, of in diagnoses.items():
+        present = [at for at in snapshot.out(patient, "HAS_PHENOTYPE").tolist() if snapshot.belief(at) >= 0.5]
+        source = int(facts.claims.source[facts.claims.start[of[0]]])
+        cases.append(
+            Case(
+                id=ids[patient],
+                diseases=tuple(ids[int(facts.object[fact])] for fact in of),
+                present=tuple(ids[snapshot.object(at)] for at in present),
+                excluded=(),
+                publication=snapshot.source_id(source),
+            )
+        )
+    return SolvedPatients(cases, annotations)
 
 
 def _claims(

@@ -44,6 +44,7 @@ class Query:
         places: `present[3]` → what to call this place in messages, where the user knows it by another name.
         lenient: leaves out what can't be used, and says so, instead of refusing the whole query.
         ignored: what was left out before the question came to be.
+        patient: id of the patient, whose own record in the graph is not to answer for him; empty if he has none.
     """
 
     present: tuple[str, ...] = ()
@@ -58,6 +59,7 @@ class Query:
     places: Mapping[str, str] = field(default_factory=dict)
     lenient: bool = False
     ignored: tuple[Ignored, ...] = ()
+    patient: str = ""
 
 
 @dataclass(frozen=True, slots=True)

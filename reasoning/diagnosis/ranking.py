@@ -27,6 +27,7 @@ from kg.errors import ConfigurationError
 from reasoning.diagnosis.annotations import Aspect, Bools, Floats, Ints, PhenotypeAnnotations
 from reasoning.diagnosis.features import FEATURES, features
 from reasoning.diagnosis.scan import Findings, Index, Parameters, Scan
+from reasoning.diagnosis.solved import SolvedPatients
 
 SHIPPED = Path(__file__).with_name("ranker")
 """The ranker that comes with the package."""
@@ -63,11 +64,15 @@ class Ranker:
         booster: trained on the columns `FEATURES`.
         calibration: of its scores.
         card: what it was trained on and how; any JSON.
+        solved: calibration where the graph has solved patients.
     """
 
-    def __init__(self, booster: lightgbm.Booster, calibration: Calibration, card: Mapping[str, Any]) -> None:
+    def __init__(
+        self, booster: lightgbm.Booster, calibration: Calibration, card: Mapping[str, Any], solved: Calibration
+    ) -> None:
         self._booster = booster
         self.calibration = calibration
+        self.solved_calibration = solved
         self.card = dict(card)
 
     def score(self, matrix: npt.NDArray[np.float32]) -> Floats:
@@ -83,6 +88,7 @@ class Ranker:
             "features": list(FEATURES),
             "first_stage_weight": FIRST_STAGE_WEIGHT,
             "calibration": asdict(self.calibration),
+            "solved_calibration": asdict(self.solved_calibration),
         }
         (folder / "card.json").write_text(json.dumps(card, indent=1) + "\n")
 
@@ -97,7 +103,8 @@ class Ranker:
         try:
             card = json.loads((folder / "card.json").read_text())
             text = gzip.decompress((folder / "model.txt.gz").read_bytes()).decode()
-            calibration = Calibration(**card["calibration"])
+            calibrations = (Calibration(**card[name]) for name in ("calibration", "solved_calibration"))
+            calibration, solved = calibrations
             names = card["features"]
         except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
             raise ConfigurationError(f"no usable ranker in {folder}: {error}") from error
@@ -113,7 +120,7 @@ class Ranker:
             booster = lightgbm.Booster(model_str=text)
         except lightgbm.basic.LightGBMError as error:
             raise ConfigurationError(f"no usable ranker in {folder}: {error}") from error
-        return cls(booster, calibration, card)
+        return cls(booster, calibration, card, solved)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,12 +141,23 @@ class Ranking:
 
 
 class DiagnosisModel:
-    """Annotations, what is derived from them once, and a ranker."""
+    """Annotations, solved patients, what is derived from them once, and a ranker.
 
-    def __init__(self, annotations: PhenotypeAnnotations, ranker: Ranker, parameters: Parameters | None = None) -> None:
+    Attributes:
+        calibration: the ranker's for such a graph.
+    """
+
+    def __init__(
+        self,
+        annotations: PhenotypeAnnotations,
+        ranker: Ranker,
+        parameters: Parameters | None = None,
+        solved: SolvedPatients | None = None,
+    ) -> None:
         self.annotations = annotations
         self.ranker = ranker
-        self.index = Index(annotations, parameters or Parameters())
+        self.index = Index(annotations, parameters or Parameters(), solved)
+        self.calibration = ranker.solved_calibration if len(self.index.solved) else ranker.calibration
         self._diseases_of: dict[str, list[int]] = {}
         for disease, genes in enumerate(annotations.disease_genes):
             for gene in genes:
@@ -152,15 +170,23 @@ class DiagnosisModel:
             mask &= self.index.catalogue == catalogue
         return mask
 
-    def rank(self, findings: Findings, *, without: int | None = None, catalogue: str | None = None) -> Ranking:
+    def rank(
+        self,
+        findings: Findings,
+        *,
+        without: int | None = None,
+        apart: Bools | None = None,
+        catalogue: str | None = None,
+    ) -> Ranking:
         """Ranks diseases for a patient.
 
         Args:
             findings: what is known of the patient.
             without: position of a source whose rows are to be left out.
+            apart: solved patients that are to be left out; see `SolvedPatients.apart`.
             catalogue: OMIM, ORPHA or DECIPHER; None ranks all.
         """
-        scan = Scan(self.index, self.index.profiles.view(without), findings)
+        scan = Scan(self.index, self.index.profiles.view(without), findings, apart)
         allowed = self.allowed(catalogue)
         ratio = self.gene_ratio(findings) + self.inheritance_ratio(findings)
         candidates = scan.candidates(allowed)
@@ -168,7 +194,7 @@ class DiagnosisModel:
             named = np.flatnonzero(allowed & (ratio > 0))
             best = named[np.argsort(-scan.likelihood[named], kind="stable")[:50]]
             candidates = np.union1d(candidates, best)
-        temperature = self.ranker.calibration.temperature
+        temperature = self.calibration.temperature
         own = self.ranker.score(features(scan, candidates)) + temperature * ratio[candidates]
         order = np.argsort(-own, kind="stable")
         candidates, own = candidates[order], own[order]
@@ -181,7 +207,7 @@ class DiagnosisModel:
         return Ranking(
             np.concatenate((candidates, rest[order])),
             np.concatenate((own, behind)),
-            np.concatenate((posterior(own, self.ranker.calibration), np.zeros(len(rest)))),
+            np.concatenate((posterior(own, self.calibration), np.zeros(len(rest)))),
             scan,
         )
 

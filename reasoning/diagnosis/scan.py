@@ -11,6 +11,7 @@ from reasoning.diagnosis.cases import ONSET_YEARS, Case
 from reasoning.diagnosis.likelihood import LikelihoodParameters, Matrix, closure, likelihood_ratios
 from reasoning.diagnosis.profiles import Profiles, Smoothing, View
 from reasoning.diagnosis.relatives import same_disease, same_gene, same_series
+from reasoning.diagnosis.solved import SolvedPatients
 
 LEAST_INFORMATION = 1.0
 """Ancestors of less information content (nats) are left out: more than a third of all diseases have them."""
@@ -26,6 +27,7 @@ class Parameters:
     smoothing: Smoothing = field(default_factory=Smoothing)
     likelihood: LikelihoodParameters = field(default_factory=LikelihoodParameters)
     candidates: int = 200
+    solved: int = 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,11 +64,20 @@ def findings_of(case: Case, annotations: PhenotypeAnnotations) -> Findings:
 
 
 class Index:
-    """Everything that does not depend on the query; built once for an annotation set."""
+    """Everything that does not depend on the query; built once for an annotation set.
 
-    def __init__(self, annotations: PhenotypeAnnotations, parameters: Parameters) -> None:
+    Args:
+        annotations: what is known of diseases.
+        parameters: numbers of the first stage.
+        solved: patients of the graph whose diagnosis is known.
+    """
+
+    def __init__(
+        self, annotations: PhenotypeAnnotations, parameters: Parameters, solved: SolvedPatients | None = None
+    ) -> None:
         self.annotations = annotations
         self.parameters = parameters
+        self.solved = solved if solved is not None else SolvedPatients([], annotations)
         self.profiles = Profiles(annotations, parameters.smoothing)
         self.catalogue = np.array([id_.partition(":")[0] for id_ in annotations.disease_ids], np.str_)
         self.has_finding: Bools = np.diff(self.profiles.exact.doc_start) > 0
@@ -100,11 +111,20 @@ class Scan:
         likelihood: its sum over the findings.
         merged: the same, each finding at the best of the disease and its entries in other catalogues.
         cosine: between the findings and the disease's, both carried up, weighted by information content.
+        solved: how like the solved patients of each disease are.
         cohort_best: score of the disease's best single source.
         first_stage: the sum by which candidates are taken.
     """
 
-    def __init__(self, index: Index, view: View, findings: Findings) -> None:
+    def __init__(self, index: Index, view: View, findings: Findings, apart: Bools | None = None) -> None:
+        """Scores them.
+
+        Args:
+            index: of the annotations.
+            view: of their tables.
+            findings: the query.
+            apart: solved patients that are not to be looked at; see `SolvedPatients.apart`.
+        """
         self.index, self.view, self.findings = index, view, findings
         parameters = index.parameters
         self.near = closure(view, findings.present, LEAST_INFORMATION)
@@ -117,6 +137,7 @@ class Scan:
             best = np.maximum.reduceat(self.ratios[:, pairs.others], pairs.start[has], axis=1)
             self.merged[has] = np.maximum(best, self.ratios[:, has]).sum(0)
         self.cosine: Floats = self._cosine()
+        self.solved = index.solved.likeness(findings.present, apart)
         self._cohorts()
         noise = len(findings.present) * float(np.log(parameters.likelihood.noise))
         self.same_gene = index.same_gene.best(self.likelihood, noise)
@@ -161,9 +182,12 @@ class Scan:
         self.cohort_best: Floats = np.where(self.best_cohort >= 0, self.cohort_score[self.best_cohort], 0.0)
 
     def candidates(self, allowed: Bools) -> Ints:
-        """Positions of the allowed diseases that are best by the scores together, ascending."""
+        """Positions of the allowed diseases that are best by the scores together, or by a solved patient; ascending."""
         among = np.flatnonzero(allowed)
         many = self.index.parameters.candidates
         if len(among) <= many:
             return among
-        return np.sort(among[np.argpartition(-self.first_stage[among], many - 1)[:many]])
+        best = among[np.argpartition(-self.first_stage[among], many - 1)[:many]]
+        solved = among[self.solved.many[among] > 0]
+        like = solved[np.argsort(-self.solved.best[solved], kind="stable")[: self.index.parameters.solved]]
+        return np.union1d(best, like)

@@ -1,8 +1,9 @@
 """Training of the ranker, on published cases and on patients drawn from annotation rows.
 
-Every patient is asked twice: with the rows of the publication that describes him, and without. A user is in the first
+Every patient is asked with the rows of the publication that describes him, and without; a user is in the first
 situation when his patient's disease has been described in patients like him, else in the second, and does not know in
-which; so one ranker learns from both, and is not told which is which.
+which; so one ranker learns from both, and is not told which is which. And either with the other patients as solved ones
+of the graph (without own publication: those of other publications), or with no solved patients at all.
 
 Folds are by disease, and a patient of a disease, drawn or real, never trains a ranker that is judged on the disease.
 """
@@ -10,7 +11,7 @@ Folds are by disease, and a patient of a disease, drawn or real, never trains a 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import lightgbm
@@ -19,12 +20,13 @@ import numpy.typing as npt
 
 from encoders.calibration import expected_calibration_error
 from kg.errors import InputError
-from reasoning.diagnosis.annotations import Floats, Ints, PhenotypeAnnotations
+from reasoning.diagnosis.annotations import Bools, Floats, Ints, PhenotypeAnnotations
 from reasoning.diagnosis.cases import Case
 from reasoning.diagnosis.features import FEATURES, features
 from reasoning.diagnosis.ranking import FIRST_STAGE_WEIGHT, Calibration, Ranker, boosted, posterior
 from reasoning.diagnosis.scan import Findings, Index, Parameters, Scan, findings_of
 from reasoning.diagnosis.simulation import simulate
+from reasoning.diagnosis.solved import SolvedPatients
 
 CATALOGUE = "OMIM"
 """Catalogue whose diseases are ranked in training and in evaluation."""
@@ -82,7 +84,8 @@ class Query:
         matrix: features of the candidates.
         truth: row of the truth; -1 if it is not among them.
         behind: rank of the truth by the first stage.
-        without: whether the rows of the patient's own publication were left out.
+        without: whether the rows of the patient's own publication were left out, and his fellows in it.
+        solved: whether there were solved patients.
     """
 
     disease: int
@@ -90,6 +93,7 @@ class Query:
     truth: int
     behind: float
     without: bool
+    solved: bool = False
 
     def rank(self, score: Floats) -> float:
         """Rank of the truth by the scores of the candidates; equal ones share the middle rank."""
@@ -99,20 +103,35 @@ class Query:
         return float((score > own).sum() + ((score == own).sum() + 1) / 2)
 
 
-def ask(index: Index, findings: Findings, disease: int, source: int | None, *, without: bool) -> Query:
-    """Candidates for a patient of a known disease, with or without the rows of a source (None: it has none)."""
-    scan = Scan(index, index.profiles.view(source if without else None), findings)
+def ask(
+    index: Index, findings: Findings, disease: int, source: int | None, *, without: bool, apart: Bools | None = None
+) -> Query:
+    """Candidates for a patient of a known disease.
+
+    Args:
+        index: of the annotations, and of solved patients.
+        findings: of the patient.
+        disease: the truth.
+        source: the patient's publication (None: it has no rows).
+        without: whether to leave its rows out.
+        apart: the solved patients that are not to be looked at; None: all.
+    """
+    apart = np.ones(len(index.solved), np.bool_) if apart is None else apart
+    scan = Scan(index, index.profiles.view(source if without else None), findings, apart)
     allowed = index.has_finding & (index.catalogue == CATALOGUE)
     candidates = scan.candidates(allowed)
     first = scan.first_stage[allowed]
     own = scan.first_stage[disease]
     behind = float((first > own).sum() + ((first == own).sum() + 1) / 2)
     truth = np.flatnonzero(candidates == disease)
-    return Query(disease, features(scan, candidates), int(truth[0]) if len(truth) else -1, behind, without)
+    at = int(truth[0]) if len(truth) else -1
+    return Query(disease, features(scan, candidates), at, behind, without, not apart.all())
 
 
 def real_queries(index: Index, cases: Sequence[Case], progress: Progress) -> list[Query]:
-    """Every case with a disease that is annotated, with its own publication and without."""
+    """Every case with a disease that is annotated: with its own publication and without, as of a graph without solved
+    patients and, where the index has some, as of one with them.
+    """
     annotations = index.annotations
     queries = []
     for done, case in enumerate(cases):
@@ -122,7 +141,11 @@ def real_queries(index: Index, cases: Sequence[Case], progress: Progress) -> lis
             continue
         findings = findings_of(case, annotations)
         source = annotations.source_index.get(case.publication)
-        queries += [ask(index, findings, disease, source, without=without) for without in (False, True)]
+        for without in (False, True):
+            queries.append(ask(index, findings, disease, source, without=without))
+            apart = index.solved.apart(case.id, case.publication if without else None)
+            if not apart.all():
+                queries.append(ask(index, findings, disease, source, without=without, apart=apart))
     return queries
 
 
@@ -152,7 +175,7 @@ def _thin(query: Query, best: int, others: int, rng: np.random.Generator) -> Que
     drawn = rng.choice(rest, min(others, len(rest)), replace=False)
     kept = np.unique(np.concatenate((order[:best], drawn, [query.truth])))
     truth = int(np.searchsorted(kept, query.truth))
-    return Query(query.disease, query.matrix[kept], truth, query.behind, query.without)
+    return replace(query, matrix=query.matrix[kept], truth=truth)
 
 
 def fit(real: Iterable[Query], simulated: Sequence[Query], settings: Settings, seed: int) -> lightgbm.Booster:
@@ -303,33 +326,52 @@ def train(
         InputError: no case has a disease that the annotations know.
     """
     settings = settings or Settings()
-    index = Index(annotations, Parameters())
+    index = Index(annotations, Parameters(), SolvedPatients(cases, annotations))
     real = real_queries(index, cases, progress)
     simulated = simulated_queries(index, settings, seed, progress)
     booster = fit(real, simulated, settings, seed)
     scores = cross_fit(real, simulated, settings, seed, progress)
-    calibration = calibrate(real, scores)
+    figures, calibrations = judged(real, scores)
+    asked = {query.disease for query in real}
     card: dict[str, Any] = {
         "task": "diagnosis",
         "data": {
-            "cases": len(real) // 2,
-            "diseases": len({query.disease for query in real}),
+            "cases": sum(not query.solved for query in real) // 2,
+            "diseases": len(asked),
             "simulated_queries": len(simulated),
             "simulated_diseases": len({query.disease for query in simulated}),
         },
         "metric": f"{settings.folds} folds by disease, on the published cases",
-        "with_own_publication": _part(real, scores, calibration, without=False),
-        "without_own_publication": _part(real, scores, calibration, without=True),
+        **figures,
         "seed": seed,
         "settings": asdict(settings),
         "boosting": _BOOSTING,
         "versions": {"lightgbm": lightgbm.__version__, "numpy": np.__version__},
     }
-    return Ranker(booster, calibration, card)
+    return Ranker(booster, calibrations[0], card, calibrations[1])
 
 
-def _part(
-    queries: Sequence[Query], scores: Sequence[Floats], calibration: Calibration, *, without: bool
-) -> dict[str, float]:
-    chosen = [at for at, query in enumerate(queries) if query.without == without]
-    return figures([queries[at] for at in chosen], [scores[at] for at in chosen], calibration)
+def judged(
+    queries: Sequence[Query], scores: Sequence[Floats]
+) -> tuple[dict[str, dict[str, float]], tuple[Calibration, Calibration]]:
+    """Figures of cross-fitted scores, and the calibrations of graphs without and with solved patients.
+
+    The calibrations are fitted on the same scores, each by three numbers.
+
+    Returns:
+        Figures by `with_own_publication`, `without_own_publication` and, where there are solved patients,
+        `with_own_publication_and_solved_patients`, `without_own_publication_and_solved_patients`; both calibrations,
+        the first one twice where there are none.
+    """
+    found: dict[str, dict[str, float]] = {}
+    calibrations = []
+    for solved, more in ((False, ""), (True, "_and_solved_patients")):
+        all_ = [at for at, query in enumerate(queries) if query.solved == solved]
+        if not all_:
+            continue
+        calibrations.append(calibrate([queries[at] for at in all_], [scores[at] for at in all_]))
+        for without, name in ((False, "with_own_publication"), (True, "without_own_publication")):
+            part = [at for at in all_ if queries[at].without == without]
+            of = figures([queries[at] for at in part], [scores[at] for at in part], calibrations[-1])
+            found[name + more] = {"n": float(len(part))} | of
+    return found, (calibrations[0], calibrations[-1])

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from reasoning.diagnosis.answer import Answer, Result
 from reasoning.diagnosis.evidence import EvidenceList, reported
-from reasoning.diagnosis.explain import FindingExplained
+from reasoning.diagnosis.explain import FindingExplained, PatientExplained
 from reasoning.diagnosis.query import Named, Understood
 from reasoning.diagnosis.questions import Question
 
@@ -35,7 +35,7 @@ def write(
     return "\n".join(lines)
 
 
-def _of(thing: Named | FindingExplained | Result | Question) -> str:
+def _of(thing: Named | FindingExplained | PatientExplained | Result | Question) -> str:
     return f"{thing.name} ({thing.id})" if thing.name != thing.id else thing.id
 
 
@@ -73,6 +73,11 @@ def _details(result: Result, query: Understood) -> list[str]:
         f"{mode.name} ({mode.id}) fits the family and {result.id}{_cite(mode.evidence)}."
         for mode in result.inheritance
         if mode.fits
+    ]
+    lines += [
+        f"{_of(patient)}, a patient with similar findings ({percent(patient.similarity)}), has {result.id}"
+        f"{_cite(patient.evidence)}."
+        for patient in result.alike[:1]
     ]
     unexplained = [f for f in present if f.match == "none"]
     if unexplained:
@@ -156,6 +161,7 @@ def citation_problems(answer: Answer) -> list[str]:
     for result in answer.results:
         cited = [(f.evidence, (result.id, f.annotation.id if f.annotation else "")) for f in result.findings]
         cited += [(gene.evidence, (gene.id, result.id)) for gene in result.genes]
+        cited += [(patient.evidence, (patient.id, result.id)) for patient in result.alike]
         cited += [(term.evidence, (result.id, term.id)) for term in (*result.inheritance, *result.onset)]
         for numbers, ends in cited:
             for number in numbers:

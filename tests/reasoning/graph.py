@@ -13,7 +13,7 @@ from kg.ontology import Ontology
 from kg.snapshot import Snapshot, load_snapshot
 from reasoning.diagnosis.diagnose import Reasoner
 from reasoning.diagnosis.features import FEATURES
-from reasoning.diagnosis.from_snapshot import annotations_of
+from reasoning.diagnosis.from_snapshot import annotations_of, solved_patients_of
 from reasoning.diagnosis.ranking import Calibration, DiagnosisModel, Ranker
 from tests.kg.memory_store import MemoryStore
 
@@ -24,7 +24,7 @@ class LikelihoodRanker(Ranker):
     """Ranks by the sum of the likelihood ratios."""
 
     def __init__(self, threshold: float = 0.3) -> None:
-        self.calibration = Calibration(temperature=2.0, none=0.0, threshold=threshold)
+        self.calibration = self.solved_calibration = Calibration(temperature=2.0, none=0.0, threshold=threshold)
         self.card = {"name": "likelihood", "threshold": threshold}
 
     def score(self, matrix: np.ndarray) -> np.ndarray:
@@ -52,4 +52,6 @@ def snapshot_of(store: MemoryStore, cache: Path) -> Snapshot:
 
 def reasoner_of(snapshot: Snapshot, *models: str, threshold: float = 0.3) -> Reasoner:
     """A reasoner on a snapshot."""
-    return Reasoner(snapshot, DiagnosisModel(annotations_of(snapshot, models), LikelihoodRanker(threshold)), models)
+    annotations = annotations_of(snapshot, models)
+    solved = solved_patients_of(snapshot, annotations)
+    return Reasoner(snapshot, DiagnosisModel(annotations, LikelihoodRanker(threshold), solved=solved), models)
