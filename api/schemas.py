@@ -169,6 +169,20 @@ class SearchAnswer(BaseModel):
     results: list[Hit]
 
 
+class SimilarEntity(Named):
+    """An entity whose embedding is like another one's."""
+
+    similarity: float = Field(description="Cosine of the embeddings, −1…1.")
+
+
+class SimilarAnswer(BaseModel):
+    """What is like an entity, the likest first."""
+
+    id: str
+    model: str = Field(description="What made the embeddings: its name and version.")
+    results: list[SimilarEntity]
+
+
 class CypherAnswer(BaseModel):
     """The rows of a query; each has a value for each column."""
 

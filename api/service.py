@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
@@ -33,6 +33,7 @@ from kg.store import GraphStore, Retraction, open_store
 
 if TYPE_CHECKING:
     from api.diagnosing import Diagnosing
+    from encoders.graph.embed_graph import Embedded, Similar
     from encoders.graph.enhance_graph import Enhanced
     from encoders.graph.enhance_graph import Progress as LinkProgress
     from encoders.graph.enhancement_settings import EnhancementSettings
@@ -67,6 +68,7 @@ class Service:
         self.settings = settings
         self._store: GraphStore | None = None
         self._diagnosing: Diagnosing | None = None
+        self._similar: Similar | None = None
         self._why_not_ready = "the graph is being opened"
         self._version = -1
         self._ready = asyncio.Event()
@@ -226,6 +228,30 @@ class Service:
             OntologyError: a label is unknown.
         """
         return await self.store.search(text, labels=labels or None, limit=limit)
+
+    async def similar(self, id_: str, limit: int, labels: list[str] | None, domain: str | None) -> dict[str, Any]:
+        """Entities whose embeddings are most like that of one; see `encoders.graph.embed_graph`.
+
+        Raises:
+            NotFoundError: there is no such entity, or no embedding of it.
+            OntologyError: a label is unknown.
+            InputError: torch is not installed.
+        """
+        await self.entity(id_)
+        if self._similar is None:
+            self._similar = await asyncio.to_thread(_similar, self.settings)
+        self.store.ontology.labels(labels or ())
+        model, found = await self._similar.to(self.store, id_, limit, labels or [], domain)
+        shown = [
+            {
+                "id": near.id,
+                "name": near.name,
+                "labels": list(self.store.ontology.labels(set(near.labels) & self.store.ontology.classes.keys())),
+                "similarity": near.similarity,
+            }
+            for near in found
+        ]
+        return {"id": id_, "model": model, "results": shown}
 
     async def conflicts(self, relation: str | None = None, limit: int = 100, offset: int = 0) -> list[dict[str, Any]]:
         """What can't be true together; see `kg.conflicts`.
@@ -459,6 +485,18 @@ class Service:
         self.look_again()
         return done
 
+    async def embed(self, domain: str, progress: LinkProgress, *, anew: bool = False) -> Embedded:
+        """Embeds the entities of a domain; see `encoders.graph.embed_graph`.
+
+        Raises:
+            OntologyError: no such domain.
+            InputError: it is empty, or what was kept is damaged; or torch is not installed.
+        """
+        with _needs_torch("embeddings"):
+            from encoders.graph.embed_graph import embed_graph
+        folder, cache = self.settings.embeddings / domain, self.settings.cache
+        return await embed_graph(self.store, domain, cache, folder, progress, anew=anew)
+
     async def runs(self, limit: int = 1000, offset: int = 0) -> list[dict[str, Any]]:
         """A page of the ingestion runs whose documents are in the graph, the latest first."""
         return await list_runs(self.store, limit, offset)
@@ -498,9 +536,26 @@ def _link_prediction(weights: Path | None) -> tuple[Callable[..., Awaitable[Enha
     Raises:
         InputError: no such weights, or torch is not installed.
     """
-    try:
+    with _needs_torch("predicting links"):
         from encoders.graph.enhance_graph import enhance_graph
         from encoders.graph.weights import load_predictor
-    except ImportError as error:
-        raise InputError(f"predicting links needs {error.name}: pip install 'evigraph[graph]'") from error
     return enhance_graph, load_predictor(weights)
+
+
+def _similar(settings: Settings) -> Similar:
+    """Importing torch takes seconds.
+
+    Raises:
+        InputError: torch is not installed.
+    """
+    with _needs_torch("similar entities"):
+        from encoders.graph.embed_graph import Similar
+    return Similar(settings.embeddings, settings.cache)
+
+
+@contextlib.contextmanager
+def _needs_torch(what: str) -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:
+        raise InputError(f"{what} needs {error.name}: pip install 'evigraph[graph]'") from error

@@ -94,6 +94,11 @@ class Settings(BaseSettings):
         return self.data / "snapshots"
 
     @property
+    def embeddings(self) -> Path:
+        """Folder of what makes embeddings, with a folder for each domain."""
+        return self.data / "embeddings"
+
+    @property
     def uploads(self) -> Path:
         """Folder where uploads lie until they are ingested, or as long as they have dead letters."""
         return self.data / "uploads"

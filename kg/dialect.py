@@ -11,10 +11,11 @@ _INDEXED = (("Entity", "version"), ("Removal", "version"), ("Extent", "document"
 
 
 class Dialect(Protocol):
-    """One database: its name, the database inside it, and its index DDL and index search."""
+    """One database: its name, the database inside it, its index DDL and index search, the name of its vector index."""
 
     name: str
     database: str
+    vector_index: str
 
     def cypher_schema(self, ontology: Ontology) -> list[str]:
         """Constraints and indexes in Cypher; each may be run again."""
@@ -24,6 +25,12 @@ class Dialect(Protocol):
 
     def text_indexes(self, ontology: Ontology) -> tuple[str, ...]:
         """Names of the full-text indexes, for `db.index.fulltext.queryNodes`."""
+
+    def cypher_vector_schema(self, width: int) -> list[str]:
+        """The index of embeddings of so many numbers, by cosine, in Cypher; may be run again."""
+
+    def sql_vector_schema(self, width: int) -> list[str]:
+        """The same in the database's SQL."""
 
     def timed(self, query: str, seconds: float) -> str:
         """The query, marked with its time limit where the database does not heed the one of Bolt's transactions."""
@@ -45,6 +52,7 @@ class Neo4jDialect:
 
     name = "neo4j"
     database = "neo4j"
+    vector_index = "embedding_vector"
 
     def cypher_schema(self, ontology: Ontology) -> list[str]:
         """Everything can be said in Cypher."""
@@ -60,6 +68,18 @@ class Neo4jDialect:
         """One index over all searched properties."""
         return ("entity_text",)
 
+    def cypher_vector_schema(self, width: int) -> list[str]:
+        """Neo4j's vector index."""
+        options = f"{{indexConfig: {{`vector.dimensions`: {width}, `vector.similarity_function`: 'cosine'}}}}"
+        return [
+            f"CREATE VECTOR INDEX {self.vector_index} IF NOT EXISTS FOR (n:Embedding) ON (n.vector) OPTIONS {options}",
+            "CALL db.awaitIndexes(300)",
+        ]
+
+    def sql_vector_schema(self, width: int) -> list[str]:  # noqa: ARG002 (the interface)
+        """Nothing."""
+        return []
+
     def timed(self, query: str, seconds: float) -> str:  # noqa: ARG002 (the interface)
         """As it is."""
         return query
@@ -70,6 +90,7 @@ class ArcadeDialect:
 
     name = "arcadedb"
     database = "evigraph"
+    vector_index = "Embedding[vector]"
 
     def cypher_schema(self, ontology: Ontology) -> list[str]:  # noqa: ARG002 (the interface)
         """Constraints and ranges."""
@@ -89,6 +110,19 @@ class ArcadeDialect:
         """ArcadeDB's own names of those indexes."""
         names = ontology.full_text_properties
         return tuple(f"Entity[{n}{'byitem' if ontology.properties[n].multi else ''}]" for n in names)
+
+    def cypher_vector_schema(self, width: int) -> list[str]:  # noqa: ARG002 (the interface)
+        """Nothing."""
+        return []
+
+    def sql_vector_schema(self, width: int) -> list[str]:
+        """ArcadeDB's vector index, of scores (1 + cosine) / 2 as Neo4j's are."""
+        metadata = f'{{"dimensions": {width}, "similarity": "COSINE"}}'
+        return [
+            "CREATE VERTEX TYPE Embedding IF NOT EXISTS",
+            "CREATE PROPERTY Embedding.vector IF NOT EXISTS ARRAY_OF_FLOATS",
+            f"CREATE INDEX IF NOT EXISTS ON Embedding (vector) LSM_VECTOR METADATA {metadata}",
+        ]
 
     def timed(self, query: str, seconds: float) -> str:
         """With a comment that `kg.embedded_server` reads, which stops the query."""

@@ -26,6 +26,7 @@ from kg.retract import Retraction
 from kg.same import Merge, Merger
 from kg.search import search
 from kg.transaction import Fact, Known
+from kg.vectors import Vectors
 from kg.write import WriteReport
 
 __all__ = ["Batch", "GraphStore", "LedgerEntry", "PreparedBatch", "Retraction", "WriteReport", "open_store"]
@@ -70,9 +71,9 @@ async def open_store(
         sql, release = _no_sql, _nothing
     else:
         raise ConfigurationError(f"the graph is embedded:FOLDER, bolt://… or neo4j://…, not {url!r}")
-    store = GraphStore(Bolt(connect, dialect), ontology, dialect, release)
+    store = GraphStore(Bolt(connect, dialect), ontology, dialect, sql, release)
     try:
-        await store.open(sql)
+        await store.open()
     except BaseException:
         await store.close()
         raise
@@ -90,22 +91,31 @@ def _nothing() -> None:
 class GraphStore:
     """One graph. Made by `open_store`; close it when done."""
 
-    def __init__(self, bolt: Bolt, ontology: Ontology, dialect: Dialect, release: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        bolt: Bolt,
+        ontology: Ontology,
+        dialect: Dialect,
+        sql: Callable[[str], None],
+        release: Callable[[], None],
+    ) -> None:
         self.ontology = ontology
         self.dialect = dialect
+        self.vectors = Vectors(bolt, dialect, sql)
         self._bolt = bolt
+        self._sql = sql
         self._release = release
         self._known = Known()
         self._writing = asyncio.Lock()
         self._identity = ""
 
-    async def open(self, sql: Callable[[str], None]) -> None:
+    async def open(self) -> None:
         """Connects, and makes what is missing of the schema."""
         await self._bolt.open()
         for statement in self.dialect.cypher_schema(self.ontology):
             await self._bolt.run(statement)
         for command in self.dialect.sql_schema(self.ontology):
-            await asyncio.to_thread(sql, command)
+            await asyncio.to_thread(self._sql, command)
 
     async def close(self) -> None:
         """Closes the connections, and lets go of an embedded server."""

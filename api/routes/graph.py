@@ -14,6 +14,7 @@ from api.schemas import (
     EntityAnswer,
     NeighbourhoodAnswer,
     SearchAnswer,
+    SimilarAnswer,
 )
 
 router = guarded_router("graph")
@@ -30,6 +31,18 @@ async def neighbourhood(
 ) -> JSON:
     """The facts about an entity, in and out, each with its belief and claims; the strongest of a relation first."""
     return JSON(await service.neighbourhood(id, relation, limit, offset))
+
+
+@router.get("/entities/{id:path}/similar", response_model=SimilarAnswer)
+async def similar(
+    id: IdPath,  # noqa: A002
+    service: ServiceDep,
+    label: Annotated[list[str] | None, Query(description="Only these classes.", max_length=50)] = None,
+    domain: Annotated[str | None, Query(description="Of these embeddings.", max_length=100)] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 10,
+) -> JSON:
+    """Entities whose embeddings are most like this one's; one that is new gets its embedding now, without training."""
+    return JSON(await service.similar(id, limit, label, domain))
 
 
 @router.get("/entities/{id:path}", response_model=EntityAnswer)
