@@ -138,10 +138,12 @@ def fit_factorisation(
         InputError: fewer than ten facts, of which none can be held out.
     """
     settings = settings or FactorisationSettings()
-    torch.manual_seed(settings.seed)
     graph, held_out = hold_out(facts, settings.seed)
     judged = held_out.take(torch.arange(min(ranked, len(held_out))))
-    model = MODELS[name](facts.nodes, facts.relations, settings.width)
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(settings.seed)
+        model = MODELS[name](facts.nodes, facts.relations, settings.width)
+    draw = torch.Generator().manual_seed(settings.seed)
     optimizer = torch.optim.Adagrad(model.parameters(), lr=settings.rate)
     answers, asked = Answers(graph.with_inverses()), _queries(graph)
     best, best_weights, bad = 0.0, copy.deepcopy(model.state_dict()), 0
@@ -153,7 +155,7 @@ def fit_factorisation(
 
     for number in range(1, settings.epochs + 1):
         losses = []
-        for rows in torch.randperm(len(asked)).split(settings.batch):
+        for rows in torch.randperm(len(asked), generator=draw).split(settings.batch):
             head, relation = asked[rows].T
             query, tail = answers.of(head, relation)
             with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
