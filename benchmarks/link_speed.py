@@ -33,13 +33,13 @@ from torch_geometric.nn import MessagePassing
 from benchmarks.missing_links import hpo_graph
 from encoders.graph.domain_graph import triples_of
 from encoders.graph.layer import ConditionalLayer
-from encoders.graph.model import WIDTH, LinkPredictor, PreparedGraph, bytes_a_query
+from encoders.graph.model import WIDTH, LinkPredictor, PreparedGraph, bytes_a_query, queries_at_once
 from encoders.graph.relation_graph import relation_graph
 from encoders.graph.triple_files import read_triples
 from encoders.graph.triples import Triples
 from encoders.graph.weights import load_predictor
 
-_RUNS = 3
+_RUNS = 2
 _GIB = 1 << 30
 _RELATIONS, _DEGREE = 50, 10
 _PREPARED = 400
@@ -222,7 +222,7 @@ def main() -> None:
     )
     print(f"{'':10} {'facts':>10} at once  s/query  CPU s/query  peak MiB  formula")
     found = compare(model, graph, [int(batch) for batch in options.batches.split(",")], memory)
-    found += tricks(model, graph, 8)
+    found += tricks(model, graph, queries_at_once(graph))
     del graph
     found += grow(model, [int(size) for size in options.edges.split(",")], memory)
     if options.json:
