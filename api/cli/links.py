@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from api.cli.common import EVALUATE, TRAIN, Json, Weights, err, group, out, print_json, table
 from kg.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from encoders.graph.ranking import RankMetrics, Scorer
+    from encoders.graph.triples import Triples
+
+
+class By(StrEnum):
+    """What ranks: the link predictor, or one of the ways that it is compared with."""
+
+    ultra = "ultra"
+    complex = "complex"
+    rotate = "rotate"
+    degree = "degree"
+
 
 Facts = Annotated[Path, typer.Option("--graph", help="The graph: head, relation and tail a line, between tabs.")]
 
@@ -27,6 +44,9 @@ def evaluate(
     known: Annotated[
         list[Path] | None, typer.Option(help="Further facts that are not to count as wrong answers.")
     ] = None,
+    by: Annotated[
+        By, typer.Option(help="The link predictor, ComplEx or RotatE trained on this graph first, or mere degree.")
+    ] = By.ultra,
     json: Json = False,
 ) -> None:
     """Ranks the tail and the head of each hidden fact among all entities of a graph that the model need not know."""
@@ -36,12 +56,31 @@ def evaluate(
     from encoders.graph.triple_files import read_triples
     from encoders.graph.weights import load_predictor
 
+    if weights is not None and by is not By.ultra:
+        raise InputError(f"--by {by} has no weights", "weights")
     facts, hidden, *others = read_triples([graph, test, *(known or ())])
-    model = load_predictor(weights)
     with Progress(console=err(), transient=True) as progress:
-        task = progress.add_task("Ranking", total=2 * len(hidden))
-        found = evaluate_links(model, facts, hidden, others, lambda done: progress.update(task, completed=done))
+        if by is By.ultra:
+            model = load_predictor(weights)
+            task = progress.add_task("Ranking", total=2 * len(hidden))
+            found = evaluate_links(model, facts, hidden, others, lambda done: progress.update(task, completed=done))
+        else:
+            found = _compared(by, facts, hidden, others, progress)
     _print(asdict(found), json=json)
+
+
+def _compared(by: By, facts: Triples, hidden: Triples, known: list[Triples], progress: Progress) -> RankMetrics:
+    from encoders.graph.factorisation import FactorisationSettings, fit_factorisation
+    from encoders.graph.neighbours import Degree
+    from encoders.graph.ranking import RankMetrics, filtered_ranks
+
+    if by is By.degree:
+        score: Scorer = Degree(facts)
+    else:
+        settings = FactorisationSettings()
+        task = progress.add_task("Training", total=settings.epochs)
+        score = fit_factorisation(by, facts, settings, report=lambda now: progress.update(task, completed=now.number))
+    return RankMetrics.of(filtered_ranks(score, hidden, [facts, *known], batch=64))
 
 
 def train(

@@ -164,8 +164,14 @@ class LinkPredictor(nn.Module):
         return scores.cpu()
 
 
-def queries_at_once(graph: PreparedGraph, width: int = WIDTH, budget: int = 1 << 29) -> int:
-    """How many queries keep a forward pass within a budget of bytes, by `bytes_a_query`; at least one."""
+def queries_at_once(graph: PreparedGraph, width: int = WIDTH, budget: int | None = None) -> int:
+    """How many queries keep a forward pass within a budget of bytes, by `bytes_a_query`; at least one.
+
+    The default is less on a CPU: beyond some 32 MB a tensor, the C library maps fresh pages for each, which doubles a
+    query's time (`benchmarks.link_speed`).
+    """
+    if budget is None:
+        budget = 1 << (27 if graph.facts.head.device.type == "cpu" else 29)
     return max(1, min(64, budget // bytes_a_query(graph, width)))
 
 
