@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import logging
 import tempfile
 import time
@@ -40,6 +41,7 @@ from ingestion.pipeline import ingest
 from ingestion.readers.hpo import HpoReader
 from kg.ontology import Ontology
 from kg.snapshot import Snapshot, load_snapshot
+from kg.store import open_store
 
 _JUDGED = 150
 """Facts that a validation ranks while fine-tuning."""
@@ -152,12 +154,14 @@ def _scored(way: Way) -> Scorer:
     return score
 
 
-async def hpo_graph() -> tuple[Snapshot, Ontology]:
-    """A snapshot of a graph in which HPO is loaded."""
-    with database("embedded") as base, tempfile.TemporaryDirectory() as cache:
-        store = await base.open()
+async def hpo_graph(url: str | None) -> tuple[Snapshot, Ontology]:
+    """A snapshot of the graph at a URL, else of a new one in which HPO is loaded."""
+    fresh = database("embedded") if url is None else contextlib.nullcontext(None)
+    with fresh as base, tempfile.TemporaryDirectory() as cache:
+        store = await (open_store(str(url), Ontology.load()) if base is None else base.open())
         try:
-            await ingest(store, HpoReader(), None, dead_letters=Path(cache) / "dead-letters.jsonl")
+            if base is not None:
+                await ingest(store, HpoReader(), None, dead_letters=Path(cache) / "dead-letters.jsonl")
             return await load_snapshot(store, "medical", Path(cache) / "snapshots"), store.ontology
         finally:
             await store.close()
@@ -172,10 +176,11 @@ def main() -> None:
     parser.add_argument("--ultra", type=int, default=0, help="the same of ULTRA, and facts that teach to join it")
     parser.add_argument("--calibrate", default="neighbours,joined", help="ways whose calibration is judged")
     parser.add_argument("--steps", type=int, default=0, help="of fine-tuning; 0: none")
+    parser.add_argument("--graph", help="URL of a graph in which HPO is loaded; default: loads it into a new one")
     parser.add_argument("--weights", type=Path, help="safetensors; default: the shipped ones")
     options = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    snapshot, ontology = asyncio.run(hpo_graph())
+    snapshot, ontology = asyncio.run(hpo_graph(options.graph))
     facts, allowed, asked = triples_of(snapshot), AllowedTails(snapshot, ontology), options.relation
     relation = snapshot.relations.index(asked.removeprefix("^")) + (facts.relations if asked.startswith("^") else 0)
     names = [snapshot.name(at) for at in range(len(snapshot))]

@@ -33,8 +33,8 @@ def enhance(
     by: Annotated[
         str,
         typer.Option(
-            help="Way to predict: neighbours (the links of those most alike), joined (trees that learn how much "
-            "neighbours of several sorts are worth), or ultra (a graph neural network)."
+            help="Way to predict: neighbours (the links of those most alike), joined (trees learn how much neighbours "
+            "of several sorts are worth), or ultra (a graph neural network: slow without a GPU)."
         ),
     ] = DEFAULT_WAY,
     top_k: Annotated[int, typer.Option(min=1, max=1000, help="Predictions an entity and relation, at most.")] = 5,

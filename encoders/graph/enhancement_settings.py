@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 By = Literal["joined", "neighbours", "ultra"]
 """Ways to predict; see `encoders.graph.ways`."""
-DEFAULT_WAY: By = "neighbours"
+DEFAULT_WAY: By = "joined"
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,9 +176,9 @@ class ByNeighbours(Way):
         return self._by_facts(head, relation) + BY_NAMES * self._by_names(head, relation)
 
     def scores(self, heads: Tensor) -> Tensor:
-        """(heads, tails), minus infinity where nobody votes."""
-        scores = self(heads, torch.full_like(heads, self.question.relation))[:, self.question.tails]
-        return scores.masked_fill_(scores == 0, -torch.inf)
+        """(heads, tails): the share of all votes, which is great where voters agree; minus infinity for none."""
+        votes = self(heads, torch.full_like(heads, self.question.relation))[:, self.question.tails]
+        return (votes / votes.sum(1, keepdim=True)).masked_fill_(votes == 0, -torch.inf)
 
     def paths(self, head: int, tail: int, most: int) -> list[Steps]:
         """By each neighbour that voted for its facts: the fact that adds most to its likeness, then its vote."""
@@ -222,9 +222,12 @@ class Joined(Way):
         self._joined.recall(learned)
 
     def scores(self, heads: Tensor) -> Tensor:
-        """(heads, tails), minus infinity where no part has a tail among its best."""
+        """(heads, tails): logarithms of a softmax, since trees that rank have no scale that heads share.
+
+        Minus infinity where no part has a tail among its best.
+        """
         scores = self._joined(heads, torch.full_like(heads, self.question.relation))[:, self.question.tails]
-        return scores.masked_fill_(scores == NOT_LOOKED_AT, -torch.inf)
+        return torch.log_softmax(scores.masked_fill_(scores == NOT_LOOKED_AT, -torch.inf), 1)
 
     def paths(self, head: int, tail: int, most: int) -> list[Steps]:
         """Those by neighbours."""

@@ -19,8 +19,8 @@ from tests.encoders.graphs import random_triples
 from tests.support.backends import Backend
 
 SOURCE = Source("curated:1", "database", document="doc:1")
-SETTINGS = EnhancementSettings(("^ASSOCIATED_WITH",), top_k=2, min_belief=0.5, hidden=0.3)
-MANY = {"ultra": 12, "neighbours": 12, "joined": 60}
+SETTINGS = EnhancementSettings(("^ASSOCIATED_WITH",), top_k=2, min_belief=0.5, hidden=0.3, by="neighbours")
+MANY = {"ultra": 12, "neighbours": 12, "joined": 40}
 """Families from which a way can tell anything."""
 
 
