@@ -61,6 +61,10 @@ async def test_what_is_predicted_is_written_and_taken_back_to_the_digest_before(
         done = await enhance_graph.enhance_graph(store, "medical", model, settings, *folders)
         assert done.written["^ASSOCIATED_WITH"] >= 8
         assert done.by == by
+        query = "MATCH (s:Source {id: $id}) RETURN s.model AS model, s.version AS version"
+        [source] = [row async for row in store.read(query, {"id": done.source})]
+        assert source["model"] == by
+        assert ("weights" in source["version"]) == (by == "ultra")
         facts = await predicted(store)
         right = [row for row in facts if int(row["gene"][5:]) - 1 == (int(row["disease"][5:]) - 100000) // 10]
         assert len(right) / len(facts) > 0.7

@@ -5,6 +5,7 @@ from scipy.sparse import csr_matrix
 from encoders.graph.neighbours import FactVectors, Neighbours, most_alike
 from encoders.graph.triples import join
 from encoders.graph.ways import WAYS, Question
+from encoders.graph.weights import load_predictor
 from kg.errors import InputError
 from tests.encoders.graphs import triples
 
@@ -41,6 +42,15 @@ def test_voters_by_names_have_no_paths(question):
     way = WAYS["neighbours"](facts, question)
     assert way.scores(torch.tensor([0])).tolist() == [[1.0, -torch.inf]]
     assert way.paths(0, 8, 3) == []
+
+
+def test_a_graph_may_have_one_relation_and_nodes_without_facts():
+    facts = triples([(0, 0, 4), (1, 0, 4), (1, 0, 5), (2, 0, 6)], 8, 1)
+    asked = Question(0, torch.tensor([4, 5, 6, 7]), [f"n{at}" for at in range(8)], load_predictor().cpu())
+    for by in ("neighbours", "ultra"):
+        scores = WAYS[by](facts, asked).scores(torch.tensor([0, 3]))
+        assert not scores.isnan().any()
+        assert scores[0, 1] > scores[0, 2]
 
 
 def test_voters_are_those_who_have_the_tail():
