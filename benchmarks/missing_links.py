@@ -13,11 +13,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import json
 import logging
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -178,6 +179,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=0, help="of fine-tuning; 0: none")
     parser.add_argument("--graph", help="URL of a graph in which HPO is loaded; default: loads it into a new one")
     parser.add_argument("--weights", type=Path, help="safetensors; default: the shipped ones")
+    parser.add_argument("--json", type=Path, help="write the ranks' figures to this file")
     options = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     snapshot, ontology = asyncio.run(hpo_graph(options.graph))
@@ -196,6 +198,8 @@ def main() -> None:
             found.setdefault(way, []).append(figures)
             seconds = (time.perf_counter() - start) / figures.n
             print(f"seed {seed} {way:28} {_text(figures)} {seconds:7.3f} s a query", flush=True)
+            if options.json:
+                options.json.write_text(json.dumps({w: [asdict(f) for f in fs] for w, fs in found.items()}, indent=1))
     for way, all_ in found.items():
         spread = " ".join(_spread([getattr(one, key) for one in all_]) for key in ("mrr", "hits1", "hits10"))
         print(f"{way:28} {spread}", flush=True)
