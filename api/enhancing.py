@@ -10,7 +10,7 @@ from api.jobs import Job, Result
 from api.service import Service
 from encoders.graph.enhancement_settings import EnhancementSettings
 
-SHOWN = ("top_k", "min_belief", "paths", "seed")
+SHOWN = ("by", "top_k", "min_belief", "paths", "seed")
 """Settings that clients choose, beside the relations."""
 
 
@@ -20,7 +20,7 @@ class _CancelledError(Exception):
 
 @dataclass(eq=False)
 class Enhancement:
-    """Predicts missing links of a domain by the shipped weights, and writes them."""
+    """Predicts missing links of a domain, where need be by the shipped weights, and writes them."""
 
     kind: ClassVar[str] = "enhancement"
 

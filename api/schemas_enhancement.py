@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from api.schemas import JobAnswer, RequestBody, Short
+from encoders.graph.enhancement_settings import DEFAULT_WAY, By
 
 
 class EnhancementRequest(RequestBody):
@@ -17,6 +18,7 @@ class EnhancementRequest(RequestBody):
         description="Relations to predict: the objects of each subject; after `^` the subjects of each object.",
         examples=[["^ASSOCIATED_WITH"]],
     )
+    by: By = Field(DEFAULT_WAY, description="How they are predicted.")
     top_k: int = Field(5, ge=1, le=1000, description="Predictions an entity and relation, at most.")
     min_belief: float = Field(0.5, ge=0, le=1, description="Belief below which nothing is written.")
     paths: int = Field(3, ge=0, le=20, description="Paths kept with each prediction, to say why.")
@@ -43,8 +45,9 @@ class CalibrationAnswer(BaseModel):
 class EnhancementReport(BaseModel):
     """What an enhancement did."""
 
-    document: str = Field(description="Retracting it takes back what was predicted.")
-    source: str = Field(description="The source of all that was predicted.")
+    documents: dict[str, str] = Field(description="By relation asked: retracting one takes back what it says.")
+    source: str = Field(description="The source of all that is predicted in the domain.")
+    by: By = Field(description="How it was predicted.")
     graph_version: int = Field(description="Of the graph that was read.")
     written: dict[str, int] = Field(description="Predictions by relation asked.")
     calibration: dict[str, CalibrationAnswer] = Field(description="By relation asked.")
@@ -55,6 +58,7 @@ class EnhancementAnswer(JobAnswer):
 
     domain: str
     relations: list[str]
+    by: By
     top_k: int
     min_belief: float
     paths: int

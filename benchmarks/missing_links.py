@@ -2,14 +2,17 @@
 
 A tenth of a relation's facts is hidden for the test, another tenth for what has to be learned (when to stop
 fine-tuning, how to join the ways); nothing sees the first, and the graph is without both. Ranks are filtered.
+Then, on the whole graph, how well each way is calibrated, and how much it would write, as `evigraph enhance` does it.
 
-    python -m benchmarks.missing_links [--relation ^ASSOCIATED_WITH] [--seeds 0,1,2] [--queries N] [--steps N]
+    python -m benchmarks.missing_links [--relation ^ASSOCIATED_WITH] [--seeds 0,1,2] [--queries N]
+                                       [--ultra N [--steps N]]
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import logging
 import tempfile
@@ -25,17 +28,21 @@ from torch import Tensor
 
 from benchmarks.stores import database
 from encoders.graph.domain_graph import AllowedTails, triples_of
+from encoders.graph.enhancement import Enhancement
+from encoders.graph.enhancement_settings import EnhancementSettings
 from encoders.graph.joined import JoinedScorer
 from encoders.graph.model import LinkPredictor, PreparedGraph, queries_at_once
-from encoders.graph.neighbours import Degree, Neighbours, fact_vectors, name_vectors
+from encoders.graph.neighbours import Degree, FactVectors, Neighbours, name_vectors
 from encoders.graph.ranking import RankMetrics, Scorer, filtered_ranks
 from encoders.graph.training import TrainingProgress, TrainingSettings, train
-from encoders.graph.triples import Triples
+from encoders.graph.triples import Triples, join
+from encoders.graph.ways import ByNeighbours, Joined, Question, Way, parts
 from encoders.graph.weights import load_predictor
 from ingestion.pipeline import ingest
 from ingestion.readers.hpo import HpoReader
 from kg.ontology import Ontology
 from kg.snapshot import Snapshot, load_snapshot
+from kg.store import open_store
 
 _JUDGED = 150
 """Facts that a validation ranks while fine-tuning."""
@@ -111,68 +118,83 @@ def _of(model: LinkPredictor, graph: PreparedGraph) -> Scorer:
     return lambda head, relation: model.scores(head, relation, graph)
 
 
-def ways(
-    split: Split, names: list[str], weights: Path | None, steps: int, seed: int
-) -> Iterator[tuple[str, Scorer, int]]:
-    """Each way, with how many queries are asked of it at once."""
-    degree = Degree(split.graph)
-    facts = fact_vectors(split.graph, int(split.test.relation[0]))
-    text = name_vectors(names)
-    by_facts = {k: Neighbours(facts, split.graph, k) for k in (3, 10, 50)}
-    by_names = {k: Neighbours(text, split.graph, k) for k in (3, 10)}
-    yield "degree", degree, 64
-    yield "TF-IDF neighbours by facts", by_facts[10], 64
-    yield "TF-IDF neighbours by names", by_names[10], 64
-    yield "sum of both", lambda h, r: by_facts[10](h, r) + by_names[10](h, r) / 2, 64
+def scorers_of(
+    split: Split, names: list[str], model: LinkPredictor, ultra: int, steps: int, seed: int
+) -> Iterator[tuple[str, Scorer, int, int]]:
+    """Baselines and ways, with how many queries are asked of each (0: as many as of all), and how many at once."""
+    yield "degree", Degree(split.graph), 0, 64
+    yield "TF-IDF neighbours by facts", Neighbours(FactVectors.of(split.graph).vectors, split.graph), 0, 64
+    yield "TF-IDF neighbours by names", Neighbours(name_vectors(names), split.graph), 0, 64
+    question = Question(int(split.test.relation[0]), torch.nonzero(split.allowed).squeeze(1), names, model)
+    neighbours, joined = ByNeighbours(split.graph, question), Joined(split.graph, question)
+    yield "neighbours", neighbours, 0, 64
+    known = [*split.known(), split.learn, split.test]
+    joined.learn(split.learn, join(known), seed)
+    yield "joined", _scored(joined), 0, 64
+    if not ultra:
+        return
     graph = PreparedGraph.of(split.graph)
     at_once = queries_at_once(graph)
-    model = load_predictor(weights)
-    yield "ULTRA zero-shot", _of(model, graph), at_once
+    yield "ULTRA zero-shot", _of(model, graph), ultra, at_once
     if steps:
         model = fine_tuned(model, split, steps, seed)
-        yield "ULTRA fine-tuned", _of(model, graph), at_once
-    parts = {f"facts {k}": by_facts[k] for k in by_facts} | {f"names {k}": by_names[k] for k in by_names}
-    for name, more in (("without ULTRA", {}), ("all", {"ULTRA": _of(model, graph)})):
-        joined = JoinedScorer(parts | {"degree": degree} | more, split.allowed, seed=seed)
-        joined.fit(split.learn, [*split.known(), split.learn, split.test], batch=at_once)
-        yield f"joined, {name}", joined, at_once
+        yield "ULTRA fine-tuned", _of(model, graph), ultra, at_once
+    more = JoinedScorer(parts(split.graph, question, neighbours) | {"ULTRA": _of(model, graph)}, split.allowed)
+    more.fit(split.learn.take(torch.arange(min(ultra, len(split.learn)))), known, batch=at_once, seed=seed)
+    yield "joined and ULTRA", more, ultra, at_once
 
 
-async def hpo_graph() -> tuple[Snapshot, Ontology]:
-    """A snapshot of a graph in which HPO is loaded."""
-    with database("embedded") as base, tempfile.TemporaryDirectory() as cache:
-        store = await base.open()
+def _scored(way: Way) -> Scorer:
+    """A way as a scorer of all nodes."""
+
+    def score(head: Tensor, _relation: Tensor) -> Tensor:
+        scores = torch.full((len(head), way.facts.nodes), -torch.inf)
+        scores[:, way.question.tails] = way.scores(head)
+        return scores
+
+    return score
+
+
+async def hpo_graph(url: str | None) -> tuple[Snapshot, Ontology]:
+    """A snapshot of the graph at a URL, else of a new one in which HPO is loaded."""
+    fresh = database("embedded") if url is None else contextlib.nullcontext(None)
+    with fresh as base, tempfile.TemporaryDirectory() as cache:
+        store = await (open_store(str(url), Ontology.load()) if base is None else base.open())
         try:
-            await ingest(store, HpoReader(), None, dead_letters=Path(cache) / "dead-letters.jsonl")
+            if base is not None:
+                await ingest(store, HpoReader(), None, dead_letters=Path(cache) / "dead-letters.jsonl")
             return await load_snapshot(store, "medical", Path(cache) / "snapshots"), store.ontology
         finally:
             await store.close()
 
 
 def main() -> None:
-    """Prints a line for each way and seed, then means and spreads over the seeds."""
+    """Prints a line for each way and seed, then means and spreads over the seeds, then how ways are calibrated."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--relation", default="^ASSOCIATED_WITH", help="with ^ its subjects are asked for")
     parser.add_argument("--seeds", default="0,1,2")
-    parser.add_argument("--queries", type=int, default=400, help="test facts asked for, at most")
+    parser.add_argument("--queries", type=int, default=2000, help="test facts asked for, at most")
+    parser.add_argument("--ultra", type=int, default=0, help="the same of ULTRA, and facts that teach to join it")
+    parser.add_argument("--calibrate", default="neighbours,joined", help="ways whose calibration is judged")
     parser.add_argument("--steps", type=int, default=0, help="of fine-tuning; 0: none")
+    parser.add_argument("--graph", help="URL of a graph in which HPO is loaded; default: loads it into a new one")
     parser.add_argument("--weights", type=Path, help="safetensors; default: the shipped ones")
-    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser.add_argument("--json", type=Path, help="write the ranks' figures to this file")
     options = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    snapshot, ontology = asyncio.run(hpo_graph())
-    facts = triples_of(snapshot)
-    inverse, name = options.relation.startswith("^"), options.relation.removeprefix("^")
-    relation = snapshot.relations.index(name) + (facts.relations if inverse else 0)
-    allowed = AllowedTails(snapshot, ontology)(relation)
+    snapshot, ontology = asyncio.run(hpo_graph(options.graph))
+    facts, allowed, asked = triples_of(snapshot), AllowedTails(snapshot, ontology), options.relation
+    relation = snapshot.relations.index(asked.removeprefix("^")) + (facts.relations if asked.startswith("^") else 0)
     names = [snapshot.name(at) for at in range(len(snapshot))]
-    print(f"{facts.nodes:,} entities, {len(facts):,} facts; {len(allowed):,} may answer {options.relation}")
+    print(f"{facts.nodes:,} entities, {len(facts):,} facts; {len(allowed(relation)):,} may answer {asked}")
     found: dict[str, list[RankMetrics]] = {}
-    for seed in map(int, options.seeds.split(",")):
-        split = Split.of(facts, relation, allowed, seed)
-        for way, score, batch in ways(split, names, options.weights, options.steps, seed):
+    seeds = [int(seed) for seed in options.seeds.split(",")]
+    for seed in seeds:
+        split = Split.of(facts, relation, allowed(relation), seed)
+        scorers = scorers_of(split, names, load_predictor(options.weights), options.ultra, options.steps, seed)
+        for way, score, queries, batch in scorers:
             start = time.perf_counter()
-            figures = split.measure(score, options.queries, batch)
+            figures = split.measure(score, queries or options.queries, batch)
             found.setdefault(way, []).append(figures)
             seconds = (time.perf_counter() - start) / figures.n
             print(f"seed {seed} {way:28} {_text(figures)} {seconds:7.3f} s a query", flush=True)
@@ -180,7 +202,23 @@ def main() -> None:
                 options.json.write_text(json.dumps({w: [asdict(f) for f in fs] for w, fs in found.items()}, indent=1))
     for way, all_ in found.items():
         spread = " ".join(_spread([getattr(one, key) for one in all_]) for key in ("mrr", "hits1", "hits10"))
-        print(f"{way:28} {spread}")
+        print(f"{way:28} {spread}", flush=True)
+    for by in filter(None, options.calibrate.split(",")):
+        for seed in seeds:
+            settings = EnhancementSettings((asked,), by=by, paths=0, seed=seed)
+            model = load_predictor(options.weights)
+            print(f"seed {seed} {by:12} {_calibrated(Enhancement(snapshot, facts, allowed, model, asked, settings))}")
+
+
+def _calibrated(enhancement: Enhancement) -> str:
+    start = time.perf_counter()
+    found = enhancement.calibrate()
+    written = sum(map(len, enhancement.predict(enhancement.heads, found)))
+    precision = "none" if found.precision is None else f"{found.precision:.3f}"
+    return (
+        f"found {found.found:.3f} of {found.hidden:,}, ECE {found.ece:.4f}, precision {precision}; would write "
+        f"{written:,} for {len(enhancement.heads):,} entities, in {time.perf_counter() - start:.0f} s"
+    )
 
 
 def _text(found: RankMetrics) -> str:

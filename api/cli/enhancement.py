@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from api.cli.common import Json, Weights, err, out, print_json, table, with_service
+from encoders.graph.enhancement_settings import DEFAULT_WAY, EnhancementSettings
+from kg.errors import InputError
 
 if TYPE_CHECKING:
     from api.service import Service
@@ -28,6 +30,13 @@ def enhance(
             help="Relations to predict, joined by commas: the objects of each subject; after ^ subjects of each object."
         ),
     ],
+    by: Annotated[
+        str,
+        typer.Option(
+            help="Way to predict: neighbours (the links of those most alike), joined (trees learn how much neighbours "
+            "of several sorts are worth), or ultra (a graph neural network: slow without a GPU)."
+        ),
+    ] = DEFAULT_WAY,
     top_k: Annotated[int, typer.Option(min=1, max=1000, help="Predictions an entity and relation, at most.")] = 5,
     min_belief: Annotated[float, typer.Option(min=0, max=1, help="Belief below which nothing is written.")] = 0.5,
     paths: Annotated[int, typer.Option(min=0, max=20, help="Paths kept with each prediction, to say why.")] = 3,
@@ -38,10 +47,10 @@ def enhance(
     """Predicts links that the graph does not have, and writes them as facts that answers mark as predicted."""
     from rich.progress import Progress
 
-    from encoders.graph.enhancement_settings import EnhancementSettings
-
     asked = tuple(dict.fromkeys(name.strip() for name in relations.split(",") if name.strip()))
-    settings = EnhancementSettings(asked, top_k, min_belief, paths=paths, seed=seed)
+    if weights is not None and by != "ultra":
+        raise InputError("only --by ultra predicts by weights", "weights")
+    settings = EnhancementSettings(asked, top_k, min_belief, paths=paths, seed=seed, by=by)
     with Progress(console=err(), transient=True) as progress:
         tasks = {}
 

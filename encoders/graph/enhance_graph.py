@@ -1,7 +1,8 @@
 """Enhancement as a run on the graph: predicts, and writes what is predicted as claims of a source of its own.
 
-A run is a document (`enhancement:medical`): running it again replaces what it said, and retracting it, or its source,
-takes it back. What was predicted is kept in a folder until it is written, so that a run that was cut off goes on.
+What a run says of a relation is a document (`enhancement:medical/^ASSOCIATED_WITH`): asking for it again replaces that,
+and retracting it takes it back; retracting the domain's source takes all back. What was predicted is kept in a folder
+until it is written, so that a run that was cut off goes on.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 import hashlib
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from encoders.graph.enhancement import Calibration, Enhancement, Prediction
 from encoders.graph.enhancement_settings import EnhancementSettings
 from encoders.graph.model import LinkPredictor
 from encoders.graph.triples import Triples
+from encoders.graph.ways import WAYS
 from kg.derived import DerivedDocument
 from kg.errors import InputError
 from kg.model import Claim, Source
@@ -40,15 +42,17 @@ class Enhanced:
     """What a run did.
 
     Attributes:
-        document: the run; retracting it takes back what it said.
-        source: the source of all it says.
+        documents: by relation asked; retracting one takes back what it says.
+        source: of all that is predicted in the domain.
+        by: the way.
         written: predictions by relation asked.
         calibration: how sure they can be, by relation asked: `hidden` facts asked for, the share `found`, `ece`,
             and the `precision` of what reaches the least belief.
     """
 
-    document: str
+    documents: dict[str, str]
     source: str
+    by: str
     graph_version: int
     written: dict[str, int]
     calibration: dict[str, dict[str, Any]]
@@ -57,6 +61,11 @@ class Enhanced:
 def source_of(domain: str) -> str:
     """Id of the source of a domain's predictions."""
     return f"evigraph:links/{domain}"
+
+
+def document_of(domain: str, asked: str) -> str:
+    """Id of the document of a relation's predictions."""
+    return f"enhancement:{domain}/{asked}"
 
 
 async def enhance_graph(
@@ -68,12 +77,12 @@ async def enhance_graph(
     folder: Path,
     progress: Progress = lambda _what, _done, _of: None,
 ) -> Enhanced:
-    """Predicts links of a domain and writes them, instead of what an earlier run said.
+    """Predicts links of a domain and writes them, instead of what earlier runs said of the same relations.
 
     Args:
         store: the graph.
         domain: name of an ontology file.
-        model: the link predictor.
+        model: of the ways that need it.
         settings: what to predict.
         cache: folder of snapshots.
         folder: where predictions are kept until they are written.
@@ -82,7 +91,8 @@ async def enhance_graph(
 
     Raises:
         OntologyError: no such domain.
-        InputError: nothing to ask for: an empty domain, an unknown relation, too few facts to calibrate.
+        InputError: nothing to ask for: an empty domain, an unknown relation, too few facts to calibrate, or to learn.
+        ConfigurationError: the device has too little memory.
     """
     settings.check(store.ontology, domain)
     source = source_of(domain)
@@ -91,29 +101,31 @@ async def enhance_graph(
     facts = triples_of(snapshot)
     if not len(facts):
         raise InputError(f"the domain {domain!r} has no facts", "domain")
-    weights, content = _weights_key(model), _content_key(snapshot, facts)
-    kept = folder / _key(weights, content, settings)
+    way, content = _way_key(settings.by, model), _content_key(snapshot, facts)
+    kept = {asked: folder / _key(way, content, asked, settings) for asked in settings.relations}
     allowed = AllowedTails(snapshot, store.ontology)
     predictions: dict[str, list[Prediction]] = {}
     calibration = {}
     for asked in settings.relations:
-        enhancement = Enhancement(snapshot, facts, allowed, model, asked, settings)
-        run = _Kept(kept / asked, progress)
+        enhancement = await asyncio.to_thread(Enhancement, snapshot, facts, allowed, model, asked, settings)
+        run = _Kept(kept[asked], asked, progress)
         found = await asyncio.to_thread(run.calibration, enhancement)
         calibration[asked] = {name: getattr(found, name) for name in ("hidden", "found", "ece", "precision")}
         predictions[asked] = await asyncio.to_thread(run.predictions, enhancement, found)
-    described = Source(
-        source, "prediction", name=f"links predicted in {domain}", model="ULTRA", version=f"{weights} on {content}",
-        document=f"enhancement:{domain}",
-    )  # fmt: skip
-    document = DerivedDocument(store, described.document, READER, [described])
+    documents = {asked: document_of(domain, asked) for asked in settings.relations}
     for asked, found_here in predictions.items():
+        described = Source(
+            source, "prediction", name=f"links predicted in {domain}", model=settings.by, version=f"{way} on {content}",
+            document=documents[asked],
+        )  # fmt: skip
+        document = DerivedDocument(store, described.document, READER, [described])
         progress(f"Writing {asked}", 0, len(found_here))
         await document.write([_claim(prediction, described) for prediction in found_here])
-    await document.end()
-    await asyncio.to_thread(shutil.rmtree, kept, ignore_errors=True)
+        await document.end()
+    for done in kept.values():
+        await asyncio.to_thread(shutil.rmtree, done, ignore_errors=True)
     written = {asked: len(found) for asked, found in predictions.items()}
-    return Enhanced(described.document, source, snapshot.version, written, calibration)
+    return Enhanced(documents, source, settings.by, snapshot.version, written, calibration)
 
 
 def _claim(prediction: Prediction, source: Source) -> Claim:
@@ -125,8 +137,8 @@ def _claim(prediction: Prediction, source: Source) -> Claim:
 class _Kept:
     """Calibration and predictions of a relation, taken from files where they are there, else made and kept."""
 
-    def __init__(self, folder: Path, progress: Progress) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, asked: str, progress: Progress) -> None:
+        self._folder, self._asked = folder, asked
         self._progress = progress
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -134,7 +146,7 @@ class _Kept:
         path = self._folder / "calibration.json"
         if path.exists():
             return Calibration.of_json(orjson.loads(path.read_bytes()))
-        what = f"Calibrating {self._folder.name}"
+        what = f"Calibrating {self._asked}"
         found = enhancement.calibrate(lambda done, of: self._progress(what, done, of))
         _write(path, asdict(found))
         return found
@@ -142,7 +154,7 @@ class _Kept:
     def predictions(self, enhancement: Enhancement, calibration: Calibration) -> list[Prediction]:
         found: list[Prediction] = []
         parts = enhancement.heads.split(_PART)
-        what = f"Predicting {self._folder.name}"
+        what = f"Predicting {self._asked}"
         for number, heads in enumerate(parts):
             path = self._folder / f"{number}.json"
             if path.exists():
@@ -165,6 +177,11 @@ def _write(path: Path, value: Any) -> None:  # noqa: ANN401 (any JSON)
     partial.replace(path)
 
 
+def _way_key(by: str, model: LinkPredictor) -> str:
+    """Of how it is predicted: the version of the code, and the weights that a way reads the graph by."""
+    return f"{READER}, weights {_weights_key(model)}" if WAYS[by].weights else READER
+
+
 def _weights_key(model: LinkPredictor) -> str:
     key = hashlib.blake2b(digest_size=6)
     for tensor in model.state_dict().values():
@@ -173,13 +190,18 @@ def _weights_key(model: LinkPredictor) -> str:
 
 
 def _content_key(snapshot: Snapshot, facts: Triples) -> str:
-    """Of the facts that are read, wherever a graph keeps them; versions differ with what was written in between."""
+    """Of what is read, wherever a graph keeps it; versions differ with what was written in between."""
     key = hashlib.blake2b(digest_size=6)
     for values in (facts.head, facts.relation, facts.tail):
         key.update(values.numpy().tobytes())
-    key.update(snapshot.tables.entity_id.data.tobytes())
+    tables = snapshot.tables
+    for strings in (tables.entity_id, tables.entity_name, tables.label):
+        key.update(strings.data.tobytes())
+        key.update(strings.offsets.tobytes())
+    key.update(tables.entity_label.tobytes())
     return key.hexdigest()
 
 
-def _key(weights: str, content: str, settings: EnhancementSettings) -> str:
-    return hashlib.blake2b(repr((weights, content, settings)).encode(), digest_size=8).hexdigest()
+def _key(way: str, content: str, asked: str, settings: EnhancementSettings) -> str:
+    alone = replace(settings, relations=(asked,))
+    return hashlib.blake2b(repr((way, content, alone)).encode(), digest_size=8).hexdigest()

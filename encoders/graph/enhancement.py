@@ -1,18 +1,20 @@
 """Missing links of a domain: predicted where the ontology allows them, calibrated on facts that were hidden.
 
 A relation is asked for the objects of each subject; `^RELATION` (as in SPARQL's paths) for the subjects of each object.
-Asked are entities that the graph says something of. A belief is the share of predictions with such a score that were
-right when some of the known facts were hidden, judged apart for
+Asked are entities that the graph says something of. How they are scored is one of `ways`. A belief is the share of
+predictions with such a score that were right when some of the known facts were hidden, judged apart for
 
 * entities that kept other facts of the relation: what the graph does not know counts as wrong, so that beliefs err on
   the low side where it has many holes;
 * entities that lost all: they have an answer, so that the belief supposes that there is one to be found.
+
+A way that learns does so from a half of the entities that lost facts; the others are judged.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
 
@@ -25,10 +27,10 @@ from torch import Tensor
 from encoders.calibration import expected_calibration_error
 from encoders.graph.domain_graph import AllowedTails
 from encoders.graph.enhancement_settings import EnhancementSettings
-from encoders.graph.explanation import explain
-from encoders.graph.model import LinkPredictor, PreparedGraph, queries_at_once
+from encoders.graph.model import LinkPredictor
 from encoders.graph.ranking import Answers
 from encoders.graph.triples import Triples
+from encoders.graph.ways import WAYS, Question, Steps, Way
 from kg.errors import InputError
 from kg.snapshot import Snapshot
 
@@ -50,6 +52,7 @@ class Calibration:
         found: the share of them among the first `top_k`.
         ece: expected calibration error, of beliefs fitted on the other half of the queries.
         precision: of the predictions that reach the least belief, judged in the same way; None if none does.
+        learned: by the way, from hidden facts.
     """
 
     score: tuple[Floats, Floats]
@@ -58,6 +61,7 @@ class Calibration:
     found: float
     ece: float
     precision: float | None
+    learned: str = ""
 
     def of(self, score: Floats, known: Bools) -> Floats:
         """Belief of each score.
@@ -99,9 +103,9 @@ class Enhancement:
         snapshot: of the domain.
         facts: its triples, without those that only an earlier enhancement says.
         allowed: which entities a relation may end at.
-        model: on any device.
+        model: of the ways that need it, on any device.
         asked: a relation's name, or `^` and its name; see `EnhancementSettings.check`.
-        settings: what to predict.
+        settings: what to predict, and by which way.
 
     Raises:
         InputError: too few facts of the relation.
@@ -116,7 +120,7 @@ class Enhancement:
         asked: str,
         settings: EnhancementSettings,
     ) -> None:
-        self._snapshot, self._facts, self._model, self._settings = snapshot, facts, model, settings
+        self._snapshot, self._facts, self._settings = snapshot, facts, settings
         self._name = asked.removeprefix("^")
         number = snapshot.relations.index(self._name)
         self._rows = torch.nonzero(facts.relation == number).squeeze(1)
@@ -126,6 +130,8 @@ class Enhancement:
         self._inverse = asked.startswith("^")
         self._relation = number + (facts.relations if self._inverse else 0)
         self._tails = allowed(self._relation)
+        names = [snapshot.name(at) for at in range(len(snapshot))]
+        self._question = Question(self._relation, self._tails, names, model)
         self._place = torch.full((facts.nodes,), -1, dtype=torch.int64)
         self._place[self._tails] = torch.arange(len(self._tails))
         linked = torch.zeros(facts.nodes, dtype=torch.bool)
@@ -136,7 +142,11 @@ class Enhancement:
     # ---- calibration ----------------------------------------------------------------------------------------------
 
     def calibrate(self, progress: Callable[[int, int], None] = lambda _done, _of: None) -> Calibration:
-        """Hides facts, asks for them, and fits belief to score by isotonic regression."""
+        """Hides facts, asks for them, and fits belief to score by isotonic regression.
+
+        Raises:
+            InputError: too few facts for the way to learn from.
+        """
         settings = self._settings
         draw = torch.Generator().manual_seed(settings.seed)
         shuffled = self._rows[torch.randperm(len(self._rows), generator=draw)]
@@ -145,11 +155,16 @@ class Enhancement:
         mask[hidden] = False
         seen = self._view(self._facts.take(mask))
         lost, tail = self._ends(self._facts.take(hidden))
+        taught = torch.zeros(self._facts.nodes, dtype=torch.bool)
+        learned = ""
+        if seen.way.learns:
+            taught[_shuffled(lost.unique(), draw)[::2]] = True
+            learned = self._learn(seen.way, lost[taught[lost]], tail[taught[lost]])
         keeps = seen.known
         lost_some = torch.zeros_like(keeps)
         lost_some[lost] = True
         groups = [self.heads[m[self.heads]] for m in (lost_some & ~keeps, lost_some & keeps, keeps & ~lost_some)]
-        chosen = [heads[torch.randperm(len(heads), generator=draw)[: settings.queries]] for heads in groups]
+        chosen = [_shuffled(heads[~taught[heads]], draw)[: seen.way.queries] for heads in groups]
         weights = [np.full(len(some), len(all_) / max(1, len(some))) for some, all_ in zip(chosen, groups, strict=True)]
         heads, weight = torch.cat(chosen), np.concatenate(weights)
         truth = lost * self._facts.nodes + tail
@@ -163,12 +178,20 @@ class Enhancement:
             progress(done, len(heads))
         score_, right_, query_ = (np.concatenate(columns) for columns in zip(*parts, strict=True))
         judged = _Judged(score_, right_, weight[query_], query_, query_ >= len(chosen[0]))
-        return judged.fit(int(torch.isin(lost, heads).sum()), settings.min_belief)
+        found = judged.fit(int(torch.isin(lost, heads).sum()), settings.min_belief)
+        return replace(found, learned=learned)
+
+    def _learn(self, way: Way, head: Tensor, tail: Tensor) -> str:
+        relation = torch.full_like(head, self._relation)
+        hidden = Triples(head, relation, tail, self._facts.nodes, 2 * self._facts.relations)
+        return way.learn(hidden, self._facts.with_inverses(), self._settings.seed)
 
     # ---- prediction -----------------------------------------------------------------------------------------------
 
     def predict(self, heads: Tensor, calibration: Calibration) -> Iterator[list[Prediction]]:
         """The predictions that reach the least belief, in parts, in the order of the entities asked."""
+        if self._whole.way.learns:
+            self._whole.way.recall(calibration.learned)
         for part, found, score in self._best(self._whole, heads):
             predictions = []
             believed = calibration.of(score.numpy(), self._whole.known[part].numpy())
@@ -180,30 +203,27 @@ class Enhancement:
 
     def _best(self, view: _View, heads: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Part by part: the heads, and (heads, top_k) best tails that are not known, with their scores."""
-        for part in heads.split(queries_at_once(view.graph)):
-            relation = torch.full_like(part, self._relation)
-            scores = self._model.scores(part, relation, view.graph, self._tails)
-            query, known = view.answers.of(part, relation)
+        for part in heads.split(view.way.at_once):
+            scores = view.way.scores(part)
+            query, known = view.answers.of(part, torch.full_like(part, self._relation))
             query, known = torch.cat((query, torch.arange(len(part)))), self._place[torch.cat((known, part))]
             scores[query[known >= 0], known[known >= 0]] = -torch.inf
             best = torch.topk(scores, min(self._settings.top_k, len(self._tails)), dim=1)
             yield part, self._tails[best.indices], best.values.double()
 
     def _prediction(self, head: int, tail: int, belief: float) -> Prediction:
-        graph, paths = self._whole.graph, []
-        if self._settings.paths:
-            found = explain(self._model, graph, head, self._relation, tail, paths=self._settings.paths)
-            paths = [self._text(graph, head, path.facts) for path in found]
+        most = self._settings.paths
+        paths = self._whole.way.paths(head, tail, most) if most else []
         subject, object_ = (tail, head) if self._inverse else (head, tail)
         ids = self._snapshot.id(subject), self._name, self._snapshot.id(object_)
-        return Prediction(*ids, round(belief, 6), tuple(paths))
+        return Prediction(*ids, round(belief, 6), tuple(self._text(head, path) for path in paths))
 
-    def _text(self, graph: PreparedGraph, head: int, path: Sequence[int]) -> str:
+    def _text(self, head: int, path: Steps) -> str:
         """`A ^R B S C`: A is the object of R, whose subject is B, the subject of S, whose object is C."""
         parts = [self._snapshot.id(head)]
-        for fact in path:
-            inverse, number = divmod(int(graph.facts.relation[fact]), self._facts.relations)
-            parts += ["^" * inverse + self._snapshot.relations[number], self._snapshot.id(int(graph.facts.tail[fact]))]
+        for relation, node in path:
+            inverse, number = divmod(relation, self._facts.relations)
+            parts += ["^" * inverse + self._snapshot.relations[number], self._snapshot.id(node)]
         return " ".join(parts)
 
     def _ends(self, facts: Triples) -> tuple[Tensor, Tensor]:
@@ -213,8 +233,7 @@ class Enhancement:
     def _view(self, facts: Triples) -> _View:
         known = torch.zeros(facts.nodes, dtype=torch.bool)
         known[self._ends(facts.take(facts.relation == self._relation % facts.relations))[0]] = True
-        graph = PreparedGraph.of(facts.to(next(self._model.parameters()).device))
-        return _View(graph, Answers(facts.with_inverses()), known)
+        return _View(WAYS[self._settings.by](facts, self._question), Answers(facts.with_inverses()), known)
 
     @cached_property
     def _whole(self) -> _View:
@@ -230,7 +249,7 @@ class _View:
         known: bool (nodes,): has a fact of the relation.
     """
 
-    graph: PreparedGraph
+    way: Way
     answers: Answers
     known: Tensor
 
@@ -277,6 +296,10 @@ class _Judged:
             return score, right
         order = np.argsort(score, kind="stable")
         return score[order], isotonic_regression(right[order], weights=weight[order]).x
+
+
+def _shuffled(values: Tensor, draw: torch.Generator) -> Tensor:
+    return values[torch.randperm(len(values), generator=draw)]
 
 
 def _belief(score: Floats, known: Floats, belief: Floats) -> Floats:

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
 
 from kg.errors import InputError
-from kg.ontology import Ontology
+
+if TYPE_CHECKING:
+    from kg.ontology import Ontology
+
+By = Literal["joined", "neighbours", "ultra"]
+"""Ways to predict; see `encoders.graph.ways`."""
+DEFAULT_WAY: By = "joined"
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,10 +21,10 @@ class EnhancementSettings:
 
     Attributes:
         relations: names, with `^` before it for the inverse.
+        by: which way, one of `By`.
         top_k: predictions an entity and relation, at most.
         min_belief: below which nothing is written.
         hidden: share of a relation's facts that is hidden for the calibration.
-        queries: at most so many entities of a sort are asked to calibrate: those that lost all facts, some, none.
         paths: that are kept for each prediction.
         seed: of what is drawn.
     """
@@ -26,17 +33,19 @@ class EnhancementSettings:
     top_k: int = 5
     min_belief: float = 0.5
     hidden: float = 0.1
-    queries: int = 300
     paths: int = 3
     seed: int = 0
+    by: str = DEFAULT_WAY
 
     def check(self, ontology: Ontology, domain: str) -> None:
         """Whether a domain has what is asked.
 
         Raises:
             OntologyError: no such domain.
-            InputError: it has no such relation, or none is asked.
+            InputError: it has no such relation, or none is asked; or there is no such way.
         """
+        if self.by not in get_args(By):
+            raise InputError(f"no way {self.by!r}; known: {', '.join(get_args(By))}", "by")
         known = ontology.domain_relations(domain)
         if not self.relations:
             raise InputError(f"name what to predict; known: {', '.join(known)}", "relations")

@@ -21,8 +21,12 @@ _PARAMETERS = {
     "lambdarank_truncation_level": 20,
     "verbose": -1,
     "deterministic": True,
+    "force_row_wise": True,  # else it takes what is quicker at the moment, which rounds otherwise
     "num_threads": 2,
 }
+
+NOT_LOOKED_AT = -1e9
+"""Score of what no part has among its best."""
 
 
 class JoinedScorer:
@@ -33,26 +37,24 @@ class JoinedScorer:
         candidates: bool (nodes,): what may be a tail.
         best: how many candidates of each part are looked at.
         rounds: trees.
-        seed: of the trees.
     """
 
-    def __init__(
-        self, parts: Mapping[str, Scorer], candidates: Tensor, *, best: int = 50, rounds: int = 200, seed: int = 0
-    ) -> None:
-        self._parts, self._best, self._rounds, self._seed = dict(parts), best, rounds, seed
+    def __init__(self, parts: Mapping[str, Scorer], candidates: Tensor, *, best: int = 50, rounds: int = 100) -> None:
+        self._parts, self._best, self._rounds = dict(parts), best, rounds
         self._nodes = len(candidates)
         self._candidates = torch.nonzero(candidates).squeeze(1)
         self._place = torch.full((self._nodes,), -1, dtype=torch.int64)
         self._place[self._candidates] = torch.arange(len(self._candidates))
         self._booster: lightgbm.Booster | None = None
 
-    def fit(self, hidden: Triples, known: list[Triples], batch: int = 64) -> None:
+    def fit(self, hidden: Triples, known: list[Triples], batch: int = 64, seed: int = 0) -> None:
         """Learns from facts that none of the parts has seen; those whose truth no part finds teach nothing.
 
         Args:
             hidden: facts whose tails are asked for.
             known: all known facts, with inverses if these are asked for; their tails are not wrong answers.
             batch: queries scored at once.
+            seed: of the trees.
 
         Raises:
             ValueError: no part finds any of the hidden facts.
@@ -76,17 +78,30 @@ class JoinedScorer:
         if not rows:
             raise ValueError("no part finds any of the hidden facts")
         data = lightgbm.Dataset(np.concatenate(rows), np.concatenate(labels), group=sizes)
-        self._booster = lightgbm.train(_PARAMETERS | {"seed": self._seed}, data, self._rounds)
+        self._booster = lightgbm.train(_PARAMETERS | {"seed": seed}, data, self._rounds)
+
+    @property
+    def learned(self) -> str:
+        """The trees, as LightGBM's text."""
+        return self._trees().model_to_string()
+
+    def recall(self, learned: str) -> None:
+        """Takes over the trees of another one with parts of the same sort."""
+        self._booster = lightgbm.Booster(model_str=learned)
+
+    def _trees(self) -> lightgbm.Booster:
+        if self._booster is None:
+            raise RuntimeError("fit it first")
+        return self._booster
 
     def __call__(self, head: Tensor, relation: Tensor) -> Tensor:
         """(queries, nodes) scores; what is not looked at shares the least."""
-        if self._booster is None:
-            raise RuntimeError("fit it first")
+        trees = self._trees()
         scores = self._scores(head, relation)
-        joined = torch.full((len(head), self._nodes), -1e9)
+        joined = torch.full((len(head), self._nodes), NOT_LOOKED_AT)
         for query in range(len(head)):
             chosen, features = self._features(scores[:, query])
-            joined[query, self._candidates[chosen]] = torch.from_numpy(self._booster.predict(features)).float()
+            joined[query, self._candidates[chosen]] = torch.from_numpy(trees.predict(features)).float()
         return joined
 
     def _scores(self, head: Tensor, relation: Tensor) -> Tensor:

@@ -83,6 +83,17 @@ def test_cypher(run: Run) -> None:
     assert "DELETE" in err
 
 
+def test_enhancing_refuses_what_makes_no_sense(run: Run) -> None:
+    for options, words in (
+        (("--by", "magic"), "by: no way 'magic'; known: joined, neighbours, ultra"),
+        (("--by", "neighbours", "--weights", "x.safetensors"), "weights: only --by ultra predicts by weights"),
+        (("--by", "joined"), "9 facts of HAS_PHENOTYPE; beliefs can't be calibrated on fewer than 20"),
+    ):
+        code, _, err = run("enhance", "medical", "--relations", "HAS_PHENOTYPE", *options)
+        assert code == 3
+        assert words in " ".join(err.split())
+
+
 def test_status_and_digest(run: Run) -> None:
     found = _json(run("status", "--json"))
     assert found["entities"]["Disease"] == 4

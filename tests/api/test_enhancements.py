@@ -16,13 +16,20 @@ from pydantic import SecretStr
 from api.jobs import Job
 from api.service import Service
 from api.settings import Settings
-from encoders.graph.enhance_graph import source_of
+from encoders.graph.enhance_graph import document_of, source_of
 from tests.api.conftest import Client, assert_problem, follow
 from tests.encoders.test_enhancement import families
 from tests.support.backends import Backend
 
 SOURCE = source_of("medical")
-ASKED = {"domain": "medical", "relations": ["HAS_PHENOTYPE", "^ASSOCIATED_WITH"], "min_belief": 0.2, "top_k": 2}
+DOCUMENT = document_of("medical", "^ASSOCIATED_WITH")
+ASKED = {
+    "domain": "medical",
+    "relations": ["HAS_PHENOTYPE", "^ASSOCIATED_WITH"],
+    "by": "neighbours",
+    "min_belief": 0.2,
+    "top_k": 2,
+}
 Progress = Callable[[str, int, int], None]
 
 
@@ -65,6 +72,7 @@ async def test_links_are_predicted_watched_and_taken_back(graph: httpx.AsyncClie
     report = last["report"]
     assert report["written"]["^ASSOCIATED_WITH"] == await _predicted(graph) > 0
     assert report["calibration"]["^ASSOCIATED_WITH"]["hidden"] == 6
+    assert (report["documents"], report["by"]) == ({"^ASSOCIATED_WITH": DOCUMENT}, "neighbours")
     assert (await graph.get(started.headers["location"])).json() == last
     assert (await graph.get("/v1/enhancements")).json() == {"enhancements": [last]}
     assert (await graph.get("/v1/ingestions")).json() == {"ingestions": []}
@@ -110,7 +118,7 @@ async def test_cancelled_before_it_writes_it_leaves_the_graph_and_goes_on_later(
     assert (last["state"], last["report"], last["problem"]) == ("cancelled", None, None)
     assert watched.steps[-1] == step
     assert await service.digest() == before
-    assert "enhancement:medical" not in await service.store.ledger()
+    assert DOCUMENT not in await service.store.ledger()
 
     watched.steps.clear()
     _, last = (await follow(graph, await graph.post("/v1/enhancements", json=ASKED)))[-1]
@@ -119,7 +127,7 @@ async def test_cancelled_before_it_writes_it_leaves_the_graph_and_goes_on_later(
     assert sum(last["report"]["written"].values()) > 0
 
 
-async def test_cancelled_while_it_writes_its_document_is_not_complete(
+async def test_cancelled_between_two_relations_the_second_still_says_what_it_said(
     graph: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service, watched = _service(graph), Watched(monkeypatch)
@@ -134,14 +142,14 @@ async def test_cancelled_while_it_writes_its_document_is_not_complete(
     watched.at["Writing ^ASSOCIATED_WITH"] = cancel
     _, last = (await follow(graph, await graph.post("/v1/enhancements", json=ASKED)))[-1]
     assert last["state"] == "cancelled"
-    assert not (await service.store.ledger())["enhancement:medical"].complete
-    assert await _predicted(graph) == many - whole["report"]["written"]["^ASSOCIATED_WITH"] > 0
+    assert (await service.store.ledger())[DOCUMENT].complete
+    assert (await service.digest(), await _predicted(graph)) == (digest, many)
 
     watched.steps.clear()
     _, last = (await follow(graph, await graph.post("/v1/enhancements", json=ASKED)))[-1]
     assert last["report"]["written"] == whole["report"]["written"]
     assert not any(step.startswith("Calibrating") for step in watched.steps)
-    assert (await service.store.ledger())["enhancement:medical"].complete
+    assert (await service.store.ledger())[DOCUMENT].complete
     assert await service.digest() == digest
 
 
@@ -155,6 +163,7 @@ async def test_cancelled_while_it_writes_its_document_is_not_complete(
         ({"relations": "ASSOCIATED_WITH"}, "validation", None),
         ({"weights": "/etc/passwd"}, "validation", None),
         ({"top_k": 0}, "validation", None),
+        ({"by": "magic"}, "validation", None),
         ({"min_belief": 1.5}, "validation", None),
         ({"seed": -1}, "validation", None),
     ],

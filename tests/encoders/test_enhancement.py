@@ -1,20 +1,27 @@
 import random
 from dataclasses import replace
+from typing import get_args
 
 import pytest
+import torch
 
 from encoders.graph import enhance_graph
-from encoders.graph.enhance_graph import source_of
-from encoders.graph.enhancement import EnhancementSettings
+from encoders.graph.enhance_graph import document_of, source_of
+from encoders.graph.enhancement_settings import By, EnhancementSettings
+from encoders.graph.model import bytes_a_query
+from encoders.graph.ways import WAYS, Question
 from encoders.graph.weights import load_predictor
 from kg.batch import Batch, LedgerEntry
-from kg.errors import InputError, OntologyError
+from kg.errors import ConfigurationError, InputError, OntologyError
 from kg.model import Claim, Entity, Source
 from kg.snapshot import load_snapshot
+from tests.encoders.graphs import random_triples
 from tests.support.backends import Backend
 
 SOURCE = Source("curated:1", "database", document="doc:1")
-SETTINGS = EnhancementSettings(("^ASSOCIATED_WITH",), top_k=2, min_belief=0.5, hidden=0.3)
+SETTINGS = EnhancementSettings(("^ASSOCIATED_WITH",), top_k=2, min_belief=0.5, hidden=0.3, by="neighbours")
+MANY = {"ultra": 12, "neighbours": 12, "joined": 40}
+"""Families from which a way can tell anything."""
 
 
 def families(many: int = 12) -> Batch:
@@ -42,27 +49,39 @@ def model():
     return load_predictor().cpu()
 
 
-async def test_what_is_predicted_is_written_and_taken_back_to_the_digest_before(backend: Backend, model, tmp_path):
+@pytest.mark.parametrize("by", WAYS)
+async def test_what_is_predicted_is_written_and_taken_back_to_the_digest_before(backend: Backend, model, tmp_path, by):
     store = await backend.open()
     try:
-        await store.write(families())
+        await store.write(families(MANY[by]))
         before = await store.digest()
         folders = tmp_path / "cache", tmp_path / "kept"
-        done = await enhance_graph.enhance_graph(store, "medical", model, SETTINGS, *folders)
+        settings = replace(SETTINGS, by=by)
+        known = {(claim.subject, claim.relation, claim.object) for claim in families(MANY[by]).claims}
+        done = await enhance_graph.enhance_graph(store, "medical", model, settings, *folders)
         assert done.written["^ASSOCIATED_WITH"] >= 8
-        assert done.calibration["^ASSOCIATED_WITH"]["hidden"] == 18
+        assert done.by == by
+        query = "MATCH (s:Source {id: $id}) RETURN s.model AS model, s.version AS version"
+        [source] = [row async for row in store.read(query, {"id": done.source})]
+        assert source["model"] == by
+        assert ("weights" in source["version"]) == (by == "ultra")
         facts = await predicted(store)
         right = [row for row in facts if int(row["gene"][5:]) - 1 == (int(row["disease"][5:]) - 100000) // 10]
         assert len(right) / len(facts) > 0.7
         for row in facts:
             assert SETTINGS.min_belief <= row["belief"] <= 1
-            path = row["paths"].split(" | ")[0].split()
-            assert (path[0], path[-1]) == (row["disease"], row["gene"])
-            assert path[1::2] in (["HAS_PHENOTYPE", "^HAS_PHENOTYPE", "^ASSOCIATED_WITH"], path[1::2])
+            for path in row["paths"].split(" | "):
+                steps = path.split()
+                assert (steps[0], steps[-1]) == (row["disease"], row["gene"])
+                if by != "ultra":
+                    assert steps[1::2] == ["HAS_PHENOTYPE", "^HAS_PHENOTYPE", "^ASSOCIATED_WITH"]
+                for subject, relation, object_ in zip(steps[::2], steps[1::2], steps[2::2], strict=False):
+                    ends = (object_, subject) if relation.startswith("^") else (subject, object_)
+                    assert (ends[0], relation.removeprefix("^"), ends[1]) in known
         after = await store.digest()
         assert after != before
 
-        again = await enhance_graph.enhance_graph(store, "medical", model, SETTINGS, *folders)
+        again = await enhance_graph.enhance_graph(store, "medical", model, settings, *folders)
         assert again.written == done.written
         assert await store.digest() == after
         assert not list((tmp_path / "kept").iterdir())
@@ -84,20 +103,81 @@ async def predicted(store):
     return [row | {"paths": orjson.loads(row["qualifiers"][0])["paths"]} for row in rows]
 
 
+async def test_each_relation_is_a_document_of_its_own(embedded_backend: Backend, model, tmp_path):
+    embedded_backend.empty()
+    store = await embedded_backend.open()
+    try:
+        await store.write(families())
+        before = await store.digest()
+        folders = tmp_path / "cache", tmp_path / "kept"
+        both = ("^ASSOCIATED_WITH", "HAS_PHENOTYPE")
+        for asked in both:
+            settings = replace(SETTINGS, relations=(asked,), min_belief=0.1)
+            done = await enhance_graph.enhance_graph(store, "medical", model, settings, *folders)
+            assert done.documents == {asked: document_of("medical", asked)}
+            assert done.written[asked] > 0
+        one_by_one = await store.digest()
+        await enhance_graph.enhance_graph(store, "medical", model, replace(settings, relations=both), *folders)
+        assert await store.digest() == one_by_one
+        await store.retract(document_of("medical", "HAS_PHENOTYPE"))
+        assert len(await predicted(store)) > 0
+        await store.retract(source_of("medical"))
+        assert await store.digest() == before
+    finally:
+        await store.close()
+
+
+def test_the_settings_name_all_ways():
+    assert set(get_args(By)) == set(WAYS)
+
+
+class SmallMemory(torch.nn.Module):
+    """A link predictor on a device that has memory for so many queries at once."""
+
+    def __init__(self, queries: int) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+        self.queries, self.asked = queries, []
+
+    def scores(self, head, _relation, _graph, tails):
+        self.asked.append(len(head))
+        if len(head) > self.queries:
+            raise torch.OutOfMemoryError
+        return head[:, None] * 100.0 + tails
+
+
+def test_where_memory_does_not_suffice_fewer_queries_are_asked_at_once():
+    facts, tails, heads = random_triples(), torch.tensor([1, 4, 7]), torch.arange(24)
+    model = SmallMemory(5)
+    way = WAYS["ultra"](facts, Question(1, tails, [], model))
+    way.at_once = 16
+    for asked in ([16, 8, 4, 4, 4, 4, 4, 4], [4] * 6):
+        model.asked.clear()
+        assert torch.equal(way.scores(heads), heads[:, None] * 100.0 + tails)
+        assert model.asked == asked
+    model.queries = 0
+    with pytest.raises(ConfigurationError, match=r"one prediction takes about [\d,]+ bytes") as caught:
+        way.scores(heads)
+    assert f"{bytes_a_query(way._graph):,}" in str(caught.value)
+
+
 class CutOffError(Exception):
     pass
 
 
+@pytest.mark.parametrize("by", WAYS)
 async def test_a_run_that_was_cut_off_at_any_moment_goes_on_to_the_same_graph(
-    backend: Backend, model, tmp_path, monkeypatch
+    embedded_backend: Backend, model, tmp_path, monkeypatch, by
 ):
+    embedded_backend.empty()
+    settings = replace(SETTINGS, by=by)
     monkeypatch.setattr(enhance_graph, "_PART", 16)
     monkeypatch.setattr("kg.derived._BATCH", 3)
-    store = await backend.open()
+    store = await embedded_backend.open()
     try:
-        await store.write(families())
+        await store.write(families(MANY[by]))
         before = await store.digest()
-        await enhance_graph.enhance_graph(store, "medical", model, SETTINGS, tmp_path / "cache", tmp_path / "whole")
+        await enhance_graph.enhance_graph(store, "medical", model, settings, tmp_path / "cache", tmp_path / "whole")
         whole = await store.digest()
         await store.retract(source_of("medical"))
         assert await store.digest() == before
@@ -120,7 +200,7 @@ async def test_a_run_that_was_cut_off_at_any_moment_goes_on_to_the_same_graph(
         while True:
             try:
                 await enhance_graph.enhance_graph(
-                    store, "medical", model, SETTINGS, tmp_path / "cache", tmp_path / "kept", progress
+                    store, "medical", model, settings, tmp_path / "cache", tmp_path / "kept", progress
                 )
                 break
             except CutOffError:
@@ -140,6 +220,12 @@ async def test_a_run_that_was_cut_off_at_any_moment_goes_on_to_the_same_graph(
             ("HAS_DIAGNOSIS",),
             InputError,
             "0 facts of HAS_DIAGNOSIS; beliefs can't be calibrated on fewer than 20",
+        ),
+        (
+            "medical",
+            ("ASSOCIATED_WITH",),
+            InputError,
+            "10 facts of ASSOCIATED_WITH; beliefs can't be calibrated on fewer than 20",
         ),
         ("traffic", ("DETECTED_IN",), InputError, "domain: the domain 'traffic' has no facts"),
         ("astrology", ("IS_A",), OntologyError, "astrology"),
