@@ -155,7 +155,7 @@ def _scored(way: Way) -> Scorer:
     return score
 
 
-async def hpo_graph(url: str | None) -> tuple[Snapshot, Ontology]:
+async def hpo_graph(url: str | None = None) -> tuple[Snapshot, Ontology]:
     """A snapshot of the graph at a URL, else of a new one in which HPO is loaded."""
     fresh = database("embedded") if url is None else contextlib.nullcontext(None)
     with fresh as base, tempfile.TemporaryDirectory() as cache:
