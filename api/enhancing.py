@@ -10,7 +10,7 @@ from api.jobs import Job, Result
 from api.service import Service
 from encoders.graph.enhancement_settings import EnhancementSettings
 
-SHOWN = ("by", "top_k", "min_belief", "paths", "seed")
+SHOWN = ("by", "top_k", "min_belief", "paths", "seed", "only_changed")
 """Settings that clients choose, beside the relations."""
 
 

@@ -23,6 +23,9 @@ class EnhancementRequest(RequestBody):
     min_belief: float = Field(0.5, ge=0, le=1, description="Belief below which nothing is written.")
     paths: int = Field(3, ge=0, le=20, description="Paths kept with each prediction, to say why.")
     seed: int = Field(0, ge=0, lt=2**32, description="The same seed and graph give the same predictions.")
+    only_changed: bool = Field(
+        False, description="Ask only what has changed since the last such run, and keep what that said of the others."
+    )
 
 
 class EnhancementProgress(BaseModel):
@@ -49,6 +52,7 @@ class EnhancementReport(BaseModel):
     source: str = Field(description="The source of all that is predicted in the domain.")
     by: By = Field(description="How it was predicted.")
     graph_version: int = Field(description="Of the graph that was read.")
+    asked: dict[str, int] = Field(description="Entities that were asked, by relation asked.")
     written: dict[str, int] = Field(description="Predictions by relation asked.")
     calibration: dict[str, CalibrationAnswer] = Field(description="By relation asked.")
 
@@ -63,6 +67,7 @@ class EnhancementAnswer(JobAnswer):
     min_belief: float
     paths: int
     seed: int
+    only_changed: bool
     progress: EnhancementProgress | None
     report: EnhancementReport | None
 

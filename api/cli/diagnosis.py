@@ -99,6 +99,7 @@ def _query(file: Path | None, given: dict[str, Any]) -> Query:
 
 
 Cases = Annotated[Path, typer.Argument(help="Phenopackets: a file, a folder, an archive.")]
+_FIGURES = ("top1", "top3", "top10", "mrr", "ece")
 
 
 def evaluate(
@@ -133,7 +134,9 @@ def evaluate(
             settings = Settings(folds=folds)
             both = evaluation.cross_validate(model.annotations, cases, progress=progress, settings=settings)
             timed = evaluation.evaluate(model, cases[:_TIMED], without_own_publication=without_own_publication)
-            found = both["without_own_publication" if without_own_publication else "with_own_publication"]
+            way = "without_own_publication" if without_own_publication else "with_own_publication"
+            solved = both.get(f"{way}_and_solved_patients", {})
+            found = both[way] | {f"solved_{name}": solved[name] for name in _FIGURES if name in solved}
             found |= {name: timed[name] for name in ("ms_p50", "ms_p99")}
     if json:
         print_json(found)

@@ -40,6 +40,13 @@ def enhance(
     top_k: Annotated[int, typer.Option(min=1, max=1000, help="Predictions an entity and relation, at most.")] = 5,
     min_belief: Annotated[float, typer.Option(min=0, max=1, help="Belief below which nothing is written.")] = 0.5,
     paths: Annotated[int, typer.Option(min=0, max=20, help="Paths kept with each prediction, to say why.")] = 3,
+    only_changed: Annotated[
+        bool,
+        typer.Option(
+            "--only-changed",
+            help="Ask only what has changed since the last such run, and keep what that said of the others.",
+        ),
+    ] = False,
     weights: Weights = None,
     seed: Annotated[int, typer.Option(help="The same seed and graph give the same predictions.")] = 0,
     json: Json = False,
@@ -50,7 +57,7 @@ def enhance(
     asked = tuple(dict.fromkeys(name.strip() for name in relations.split(",") if name.strip()))
     if weights is not None and by != "ultra":
         raise InputError("only --by ultra predicts by weights", "weights")
-    settings = EnhancementSettings(asked, top_k, min_belief, paths=paths, seed=seed, by=by)
+    settings = EnhancementSettings(asked, top_k, min_belief, paths=paths, seed=seed, by=by, only_changed=only_changed)
     with Progress(console=err(), transient=True) as progress:
         tasks = {}
 
@@ -66,10 +73,13 @@ def enhance(
     if json:
         print_json(asdict(done))
         return
-    rows = table("relation", "written", "hidden facts asked for", "found", "ECE", "precision")
+    rows = table("relation", "asked", "written", "hidden facts asked for", "found", "ECE", "precision")
     for name, many in done.written.items():
         of = done.calibration[name]
         precision = "" if of["precision"] is None else f"{of['precision']:.3f}"
-        rows.add_row(name, f"{many:,}", f"{of['hidden']:,}", f"{of['found']:.3f}", f"{of['ece']:.3f}", precision)
+        asked_of = f"{done.asked[name]:,}"
+        rows.add_row(
+            name, asked_of, f"{many:,}", f"{of['hidden']:,}", f"{of['found']:.3f}", f"{of['ece']:.3f}", precision
+        )
     out().print(rows)
     out().print(f"`evigraph sources retract {done.source}` takes it back")

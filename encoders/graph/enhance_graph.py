@@ -2,7 +2,7 @@
 
 What a run says of a relation is a document (`enhancement:medical/^ASSOCIATED_WITH`): asking for it again replaces that,
 and retracting it takes it back; retracting the domain's source takes all back. What was predicted is kept in a folder
-until it is written, so that a run that was cut off goes on.
+until it is written, so that a run that was cut off goes on; what was found in the end is kept too, for the next one.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from torch import Tensor
 
 from encoders.graph.domain_graph import AllowedTails, triples_of
 from encoders.graph.enhancement import Calibration, Enhancement, Prediction
 from encoders.graph.enhancement_settings import EnhancementSettings
+from encoders.graph.last_run import LastRun, Marks, marks
 from encoders.graph.model import LinkPredictor
-from encoders.graph.triples import Triples
 from encoders.graph.ways import WAYS
 from kg.derived import DerivedDocument
 from kg.errors import InputError
@@ -30,6 +31,7 @@ from kg.snapshot import Snapshot, load_snapshot
 from kg.store import GraphStore
 
 READER = "links@1"
+_SHOWN = ("hidden", "found", "ece", "precision")
 _PART = 256
 """Entities whose predictions are kept in one file."""
 
@@ -45,6 +47,7 @@ class Enhanced:
         documents: by relation asked; retracting one takes back what it says.
         source: of all that is predicted in the domain.
         by: the way.
+        asked: how many entities were asked, by relation asked.
         written: predictions by relation asked.
         calibration: how sure they can be, by relation asked: `hidden` facts asked for, the share `found`, `ece`,
             and the `precision` of what reaches the least belief.
@@ -54,6 +57,7 @@ class Enhanced:
     source: str
     by: str
     graph_version: int
+    asked: dict[str, int]
     written: dict[str, int]
     calibration: dict[str, dict[str, Any]]
 
@@ -101,18 +105,31 @@ async def enhance_graph(
     facts = triples_of(snapshot)
     if not len(facts):
         raise InputError(f"the domain {domain!r} has no facts", "domain")
-    way, content = _way_key(settings.by, model), _content_key(snapshot, facts)
-    kept = {asked: folder / _key(way, content, asked, settings) for asked in settings.relations}
+    marked = await asyncio.to_thread(marks, snapshot, facts)
+    way, content = _way_key(settings.by, model), _content_key(snapshot, marked)
+    runs = {asked: folder / "last" / f"{_key(way, domain, asked, settings)}.json" for asked in settings.relations}
+    documents = {asked: document_of(domain, asked) for asked in settings.relations}
+    ledger = await store.ledger()
     allowed = AllowedTails(snapshot, store.ontology)
     predictions: dict[str, list[Prediction]] = {}
-    calibration = {}
+    calibrations, heads, kept = {}, {}, []
     for asked in settings.relations:
         enhancement = await asyncio.to_thread(Enhancement, snapshot, facts, allowed, model, asked, settings)
-        run = _Kept(kept[asked], asked, progress)
-        found = await asyncio.to_thread(run.calibration, enhancement)
-        calibration[asked] = {name: getattr(found, name) for name in ("hidden", "found", "ece", "precision")}
-        predictions[asked] = await asyncio.to_thread(run.predictions, enhancement, found)
-    documents = {asked: document_of(domain, asked) for asked in settings.relations}
+        last = None
+        if settings.only_changed and documents[asked] in ledger:  # else it was taken back
+            last = await asyncio.to_thread(LastRun.load, runs[asked])
+        if last is None:
+            run = _Kept(folder / _key(way, content, asked, settings), asked, progress)
+            heads[asked], others = enhancement.heads, []
+            calibrations[asked] = await asyncio.to_thread(run.calibration, enhancement)
+        else:
+            run = _Kept(folder / _key(way, f"{content} after {last.key}", asked, settings), asked, progress)
+            heads[asked] = last.reached(snapshot, facts, marked, enhancement.heads)
+            others = enhancement.still(last.predictions, heads[asked])
+            calibrations[asked] = last.calibration
+        found = await asyncio.to_thread(run.predictions, enhancement, heads[asked], calibrations[asked])
+        predictions[asked] = [*others, *found]
+        kept.append(run)
     for asked, found_here in predictions.items():
         described = Source(
             source, "prediction", name=f"links predicted in {domain}", model=settings.by, version=f"{way} on {content}",
@@ -122,10 +139,19 @@ async def enhance_graph(
         progress(f"Writing {asked}", 0, len(found_here))
         await document.write([_claim(prediction, described) for prediction in found_here])
         await document.end()
-    for done in kept.values():
-        await asyncio.to_thread(shutil.rmtree, done, ignore_errors=True)
-    written = {asked: len(found) for asked, found in predictions.items()}
-    return Enhanced(documents, source, settings.by, snapshot.version, written, calibration)
+        ended = LastRun.of(snapshot, marked, calibrations[asked], found_here)
+        await asyncio.to_thread(ended.save, runs[asked])
+    for run in kept:
+        await asyncio.to_thread(run.forget)
+    return Enhanced(
+        documents,
+        source,
+        settings.by,
+        snapshot.version,
+        {asked: len(some) for asked, some in heads.items()},
+        {asked: len(found) for asked, found in predictions.items()},
+        {asked: {name: getattr(found, name) for name in _SHOWN} for asked, found in calibrations.items()},
+    )
 
 
 def _claim(prediction: Prediction, source: Source) -> Claim:
@@ -151,18 +177,21 @@ class _Kept:
         _write(path, asdict(found))
         return found
 
-    def predictions(self, enhancement: Enhancement, calibration: Calibration) -> list[Prediction]:
+    def forget(self) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def predictions(self, enhancement: Enhancement, heads: Tensor, calibration: Calibration) -> list[Prediction]:
         found: list[Prediction] = []
-        parts = enhancement.heads.split(_PART)
+        parts = heads.split(_PART) if len(heads) else ()
         what = f"Predicting {self._asked}"
-        for number, heads in enumerate(parts):
+        for number, asked in enumerate(parts):
             path = self._folder / f"{number}.json"
             if path.exists():
                 rows = orjson.loads(path.read_bytes())
                 part = [Prediction(**row | {"paths": tuple(row["paths"])}) for row in rows]
             else:
                 part = []
-                for some in enhancement.predict(heads, calibration):
+                for some in enhancement.predict(asked, calibration):
                     part += some
                     self._progress(what, number, len(parts))  # a part may take minutes, and a run end within
                 _write(path, [asdict(prediction) for prediction in part])
@@ -189,19 +218,13 @@ def _weights_key(model: LinkPredictor) -> str:
     return key.hexdigest()
 
 
-def _content_key(snapshot: Snapshot, facts: Triples) -> str:
+def _content_key(snapshot: Snapshot, marks_: Marks) -> str:
     """Of what is read, wherever a graph keeps it; versions differ with what was written in between."""
-    key = hashlib.blake2b(digest_size=6)
-    for values in (facts.head, facts.relation, facts.tail):
-        key.update(values.numpy().tobytes())
-    tables = snapshot.tables
-    for strings in (tables.entity_id, tables.entity_name, tables.label):
-        key.update(strings.data.tobytes())
-        key.update(strings.offsets.tobytes())
-    key.update(tables.entity_label.tobytes())
-    return key.hexdigest()
+    ids = snapshot.tables.entity_id
+    content = ids.data.tobytes() + ids.offsets.tobytes() + marks_.tobytes()
+    return hashlib.blake2b(content, digest_size=6).hexdigest()
 
 
 def _key(way: str, content: str, asked: str, settings: EnhancementSettings) -> str:
-    alone = replace(settings, relations=(asked,))
+    alone = replace(settings, relations=(asked,), only_changed=False)
     return hashlib.blake2b(repr((way, content, alone)).encode(), digest_size=8).hexdigest()

@@ -201,6 +201,17 @@ class Enhancement:
                         predictions.append(self._prediction(head, tail, belief))
             yield predictions
 
+    def still(self, predictions: list[Prediction], asked: Tensor) -> list[Prediction]:
+        """Those of earlier predictions that are of other entities than those asked now, and of such as there are."""
+        place = {self._snapshot.id(at): at for at in self.heads.tolist()}
+        anew = {self._snapshot.id(at) for at in asked.tolist()}
+        tails = {self._snapshot.id(at) for at in self._tails.tolist()}
+        ends = [(p.object, p.subject) if self._inverse else (p.subject, p.object) for p in predictions]
+        return [
+            prediction for prediction, (head, tail) in zip(predictions, ends, strict=True)
+            if head in place and head not in anew and tail in tails
+        ]  # fmt: skip
+
     def _best(self, view: _View, heads: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Part by part: the heads, and (heads, top_k) best tails that are not known, with their scores."""
         for part in heads.split(view.way.at_once):

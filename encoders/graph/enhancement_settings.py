@@ -22,6 +22,8 @@ class EnhancementSettings:
     Attributes:
         relations: names, with `^` before it for the inverse.
         by: which way, one of `By`.
+        only_changed: ask only what has changed since the last such run, and keep what that said of the others; see
+            `encoders.graph.last_run`.
         top_k: predictions an entity and relation, at most.
         min_belief: below which nothing is written.
         hidden: share of a relation's facts that is hidden for the calibration.
@@ -36,6 +38,7 @@ class EnhancementSettings:
     paths: int = 3
     seed: int = 0
     by: str = DEFAULT_WAY
+    only_changed: bool = False
 
     def check(self, ontology: Ontology, domain: str) -> None:
         """Whether a domain has what is asked.

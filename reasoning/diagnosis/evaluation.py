@@ -95,6 +95,9 @@ def cross_validate(
 
     Returns:
         As `training.judged`; each part with n, n_unknown, top1, top3, top10, mrr, ece.
+
+    Raises:
+        InputError: no case has a disease that the annotations know.
     """
     settings = settings or Settings()
     index = Index(annotations, Parameters(), SolvedPatients(cases, annotations))

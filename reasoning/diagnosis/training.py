@@ -131,6 +131,9 @@ def ask(
 def real_queries(index: Index, cases: Sequence[Case], progress: Progress) -> list[Query]:
     """Every case with a disease that is annotated: with its own publication and without, as of a graph without solved
     patients and, where the index has some, as of one with them.
+
+    Raises:
+        InputError: no case has a disease that the annotations know.
     """
     annotations = index.annotations
     queries = []
@@ -146,6 +149,8 @@ def real_queries(index: Index, cases: Sequence[Case], progress: Progress) -> lis
             apart = index.solved.apart(case.id, case.publication if without else None)
             if not apart.all():
                 queries.append(ask(index, findings, disease, source, without=without, apart=apart))
+    if not queries:
+        raise InputError("no case to train on: none has a disease that the annotations know")
     return queries
 
 
@@ -202,7 +207,9 @@ def fit(real: Iterable[Query], simulated: Sequence[Query], settings: Settings, s
     truth[np.cumsum(sizes) - sizes + [query.truth for query in queries]] = 1
     matrix = np.concatenate([query.matrix for query in queries])
     prior = FIRST_STAGE_WEIGHT * matrix[:, FEATURES.index("first_stage_gap")].astype(np.float64)
-    data = lightgbm.Dataset(matrix, truth, init_score=prior, feature_name=list(FEATURES))
+    data = lightgbm.Dataset(
+        matrix, truth, init_score=prior, feature_name=list(FEATURES) if matrix.shape[1] == len(FEATURES) else "auto"
+    )
     objective = _softmax(np.array(sizes), truth, np.repeat(weights / weights.mean(), sizes))
     return lightgbm.train(_BOOSTING | {"seed": seed, "objective": objective}, data, settings.rounds)
 

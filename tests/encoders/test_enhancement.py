@@ -84,7 +84,7 @@ async def test_what_is_predicted_is_written_and_taken_back_to_the_digest_before(
         again = await enhance_graph.enhance_graph(store, "medical", model, settings, *folders)
         assert again.written == done.written
         assert await store.digest() == after
-        assert not list((tmp_path / "kept").iterdir())
+        assert [path.name for path in (tmp_path / "kept").iterdir()] == ["last"]
 
         await store.retract(source_of("medical"))
         assert await store.digest() == before
@@ -206,6 +206,55 @@ async def test_a_run_that_was_cut_off_at_any_moment_goes_on_to_the_same_graph(
             except CutOffError:
                 cut += 1
         assert cut == 5
+        assert await store.digest() == whole
+    finally:
+        await store.close()
+
+
+@pytest.mark.parametrize("by", ["neighbours", "joined"])
+async def test_where_nothing_has_changed_nothing_is_asked_again(embedded_backend: Backend, model, tmp_path, by):
+    embedded_backend.empty()
+    settings = replace(SETTINGS, by=by, only_changed=True)
+    store = await embedded_backend.open()
+
+    async def run():
+        return await enhance_graph.enhance_graph(
+            store, "medical", model, settings, tmp_path / "cache", tmp_path / "kept"
+        )
+
+    try:
+        many = MANY[by]
+        await store.write(families(many))
+        first = await run()
+        assert first.asked == {"^ASSOCIATED_WITH": 6 * many}
+        whole, said = await store.digest(), await predicted(store)
+
+        again = await run()
+        assert (again.asked, again.written) == ({"^ASSOCIATED_WITH": 0}, first.written)
+        assert await store.digest() == whole
+
+        new = "OMIM:100037"  # of the family of HGNC:4
+        terms = [
+            c.object for c in families(many).claims if c.subject == "OMIM:100031" and c.relation == "HAS_PHENOTYPE"
+        ]
+        claims = [Claim(new, "HAS_PHENOTYPE", term, "curated:2", 1.0, {}, "doc:2") for term in terms]
+        entity = Entity(new, ("Disease",), "curated:2", {}, "doc:2")
+        await store.write(Batch([Source("curated:2", "database", document="doc:2")], [entity], claims, []))
+        some = await run()
+        assert 1 <= some.asked["^ASSOCIATED_WITH"] < 3 * many
+        now = await predicted(store)
+        assert ("HGNC:4", new) in {(row["gene"], row["disease"]) for row in now}
+        near = {c.subject for c in families(many).claims if c.object in terms}
+        assert [row for row in now if row["disease"] not in near | {new}] == [
+            row for row in said if row["disease"] not in near
+        ]
+
+        await store.retract("curated:2")
+        await run()
+        assert await predicted(store) == said  # what had changed is as it was, and so is what is said of it
+
+        await store.retract(first.source)
+        assert (await run()).asked == first.asked
         assert await store.digest() == whole
     finally:
         await store.close()
