@@ -4,16 +4,18 @@ A tenth of the disease–gene facts is hidden. For each of them whose gene has o
 these among the ten diseases whose embeddings are likest? By what is in the vectors, with the seconds that making them
 all took.
 
-    python -m benchmarks.similar_entities [--seeds 0,1,2] [--queries N]
+    python -m benchmarks.similar_entities [--seeds 0,1,2] [--queries N] [--json FILE]
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import logging
 import time
 from collections import defaultdict
+from pathlib import Path
 
 import numpy as np
 import structlog
@@ -68,10 +70,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--queries", type=int, default=600, help="hidden links looked at, at most")
+    parser.add_argument("--json", type=Path, help="write the shares to this file")
     options = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     whole, _ = asyncio.run(hpo_graph())
     weight = entity_embeddings.TEXT
+    shares: dict[str, list[float]] = {}
     for seed in map(int, options.seeds.split(",")):
         snapshot, genes, diseases = hidden_links(whole, seed)
         made = EntityEmbeddings.of(snapshot)
@@ -84,8 +88,11 @@ def main() -> None:
         seconds = time.perf_counter() - start
         for name, vectors in (("words", made.text(texts, WIDTH)), ("facts", facts), ("both", both)):
             share, many = share_found(vectors, snapshot, genes[: options.queries], diseases[: options.queries])
+            shares.setdefault(name, []).append(share)
             print(f"seed {seed} {name:6} {share:.3f} of {many}", flush=True)
         print(f"seed {seed} {len(both):,} vectors in {seconds:.1f} s", flush=True)
+    if options.json:
+        options.json.write_text(json.dumps(shares, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -115,8 +115,8 @@ async def enhance_graph(
     calibrations, heads, kept = {}, {}, []
     for asked in settings.relations:
         enhancement = await asyncio.to_thread(Enhancement, snapshot, facts, allowed, model, asked, settings)
-        last = None
-        if settings.only_changed and documents[asked] in ledger:  # else it was taken back
+        written, last = ledger.get(documents[asked]), None
+        if settings.only_changed and written is not None and written.records:  # else it was taken back
             last = await asyncio.to_thread(LastRun.load, runs[asked])
         if last is None:
             run = _Kept(folder / _key(way, content, asked, settings), asked, progress)

@@ -1,7 +1,7 @@
 """What the last enhancement of a relation found, so that the next one asks only where the graph has changed.
 
-An entity has changed if its name, its classes or a fact about it have. That reaches those that have a fact with it, unless
-it has more than `MOST` facts: what so many share says little of one of them.
+An entity has changed if its name, its classes or a fact about it have. That reaches those that have a fact with it,
+unless it has more than `MOST` facts: what so many share says little of one of them.
 """
 
 from __future__ import annotations

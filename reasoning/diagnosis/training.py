@@ -103,8 +103,19 @@ class Query:
         return float((score > own).sum() + ((score == own).sum() + 1) / 2)
 
 
+Columns = Callable[[Scan, Ints], npt.NDArray[np.float32]]
+"""Features of candidates, as `features.features`."""
+
+
 def ask(
-    index: Index, findings: Findings, disease: int, source: int | None, *, without: bool, apart: Bools | None = None
+    index: Index,
+    findings: Findings,
+    disease: int,
+    source: int | None,
+    *,
+    without: bool,
+    apart: Bools | None = None,
+    columns: Columns = features,
 ) -> Query:
     """Candidates for a patient of a known disease.
 
@@ -115,6 +126,7 @@ def ask(
         source: the patient's publication (None: it has no rows).
         without: whether to leave its rows out.
         apart: the solved patients that are not to be looked at; None: all.
+        columns: what the matrix is made by.
     """
     apart = np.ones(len(index.solved), np.bool_) if apart is None else apart
     scan = Scan(index, index.profiles.view(source if without else None), findings, apart)
@@ -125,10 +137,10 @@ def ask(
     behind = float((first > own).sum() + ((first == own).sum() + 1) / 2)
     truth = np.flatnonzero(candidates == disease)
     at = int(truth[0]) if len(truth) else -1
-    return Query(disease, features(scan, candidates), at, behind, without, not apart.all())
+    return Query(disease, columns(scan, candidates), at, behind, without, not apart.all())
 
 
-def real_queries(index: Index, cases: Sequence[Case], progress: Progress) -> list[Query]:
+def real_queries(index: Index, cases: Sequence[Case], progress: Progress, columns: Columns = features) -> list[Query]:
     """Every case with a disease that is annotated: with its own publication and without, as of a graph without solved
     patients and, where the index has some, as of one with them.
 
@@ -145,10 +157,10 @@ def real_queries(index: Index, cases: Sequence[Case], progress: Progress) -> lis
         findings = findings_of(case, annotations)
         source = annotations.source_index.get(case.publication)
         for without in (False, True):
-            queries.append(ask(index, findings, disease, source, without=without))
+            queries.append(ask(index, findings, disease, source, without=without, columns=columns))
             apart = index.solved.apart(case.id, case.publication if without else None)
             if not apart.all():
-                queries.append(ask(index, findings, disease, source, without=without, apart=apart))
+                queries.append(ask(index, findings, disease, source, without=without, apart=apart, columns=columns))
     if not queries:
         raise InputError("no case to train on: none has a disease that the annotations know")
     return queries
@@ -160,14 +172,16 @@ def known_disease(index: Index, case: Case) -> int | None:
     return next((place for place in at if place >= 0 and index.has_finding[place]), None)
 
 
-def simulated_queries(index: Index, settings: Settings, seed: int, progress: Progress) -> list[Query]:
+def simulated_queries(
+    index: Index, settings: Settings, seed: int, progress: Progress, columns: Columns = features
+) -> list[Query]:
     """Drawn patients, with and without the rows that they were drawn from; those whose disease is a candidate."""
     rng = np.random.default_rng(seed)
     queries = []
     for done, patient in enumerate(simulate(index, settings.simulated, seed)):
         progress("simulated patients", done, settings.simulated)
         for without in (False, True):
-            query = ask(index, patient.findings, patient.disease, patient.source, without=without)
+            query = ask(index, patient.findings, patient.disease, patient.source, without=without, columns=columns)
             if query.truth >= 0:
                 queries.append(_thin(query, settings.simulated_best, settings.others, rng))
     return queries
@@ -207,9 +221,8 @@ def fit(real: Iterable[Query], simulated: Sequence[Query], settings: Settings, s
     truth[np.cumsum(sizes) - sizes + [query.truth for query in queries]] = 1
     matrix = np.concatenate([query.matrix for query in queries])
     prior = FIRST_STAGE_WEIGHT * matrix[:, FEATURES.index("first_stage_gap")].astype(np.float64)
-    data = lightgbm.Dataset(
-        matrix, truth, init_score=prior, feature_name=list(FEATURES) if matrix.shape[1] == len(FEATURES) else "auto"
-    )
+    names = [*FEATURES, *(f"more_{at}" for at in range(matrix.shape[1] - len(FEATURES)))]  # a benchmark may have more
+    data = lightgbm.Dataset(matrix, truth, init_score=prior, feature_name=names)
     objective = _softmax(np.array(sizes), truth, np.repeat(weights / weights.mean(), sizes))
     return lightgbm.train(_BOOSTING | {"seed": seed, "objective": objective}, data, settings.rounds)
 
