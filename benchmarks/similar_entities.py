@@ -55,7 +55,7 @@ def share_found(vectors: Tensor, snapshot: Snapshot, genes: Tensor, diseases: Te
     of_gene: dict[int, set[int]] = defaultdict(set)
     for gene, disease in zip(*(x[facts.relation == relation].tolist() for x in (facts.head, facts.tail)), strict=True):
         of_gene[gene].add(disease)
-    among = torch.from_numpy(snapshot.entities("Disease"))
+    among = torch.tensor(snapshot.entities("Disease"))
     found = []
     for gene, disease in zip(genes.tolist(), diseases.tolist(), strict=True):
         if others := of_gene[gene] - {disease}:
