@@ -123,9 +123,12 @@ class Ontology:
         source_kinds: kind → reliability of a source of this kind.
     """
 
-    def __init__(self, graph: Graph, modules: Mapping[str, frozenset[str]]) -> None:
+    def __init__(
+        self, graph: Graph, modules: Mapping[str, frozenset[str]], domain_classes: Mapping[str, frozenset[str]]
+    ) -> None:
         self.graph = graph
         self._modules = modules
+        self._domain_classes = domain_classes
         self.classes = self._read_classes()
         self.relations = self._read_relations()
         self.properties = self._read_properties(qualifiers=False)
@@ -147,6 +150,7 @@ class Ontology:
             paths = sorted(Path(str(entry)) for entry in folder.iterdir() if entry.name.endswith(".ttl"))
         graph = Graph()
         modules: dict[str, frozenset[str]] = {}
+        classes: dict[str, frozenset[str]] = {}
         for path in paths:
             part = Graph()
             try:
@@ -158,8 +162,13 @@ class Ontology:
                 for subject in part.subjects(RDF.type, OWL.ObjectProperty)
                 if (subject, RDF.type, EG.Qualifier) not in part
             )
+            classes[Path(path).stem] = frozenset(
+                str(subject).removeprefix(str(EG))
+                for subject in part.subjects(RDF.type, OWL.Class)
+                if str(subject).startswith(str(EG))
+            )
             graph += part
-        return cls(graph, modules)
+        return cls(graph, modules, classes)
 
     # ---- what the database needs ------------------------------------------------------------------------------
 
@@ -216,6 +225,15 @@ class Ontology:
         if domain not in self._modules:
             raise OntologyError(f"unknown domain {domain!r}; known: {', '.join(sorted(self._modules))}")
         return tuple(sorted(self._modules[domain] | self._modules.get("core", frozenset())))
+
+    def domain_classes(self, domain: str) -> frozenset[str]:
+        """Classes that a domain's own Turtle file defines.
+
+        Raises:
+            OntologyError: no such domain.
+        """
+        self.domain_relations(domain)
+        return self._domain_classes[domain]
 
     def relation(self, name: str) -> Relation:
         """The relation type of this name.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -85,6 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: always.
     """
+    warnings.filterwarnings("ignore", category=FutureWarning, module="torch")  # of no use to who runs a command
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         app(args=given)

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
-from encoders.graph.entity_embeddings import EntityEmbeddings
-from kg.errors import NotFoundError
+from encoders.graph.entity_embeddings import EntityEmbeddings, members_of
+from kg.errors import InputError, NotFoundError
 from kg.snapshot import Snapshot, load_snapshot, refresh_snapshot
 from kg.store import GraphStore
 from kg.vectors import Near
@@ -67,15 +68,18 @@ async def embed_graph(
         StoreUnavailableError: the database went away.
     """
     snapshot = await load_snapshot(store, domain, cache)
-    progress("Counting words", 0, len(snapshot))
+    members = await asyncio.to_thread(members_of, snapshot, store.ontology)
+    if not len(members):
+        raise InputError(f"the domain {domain!r} has no entities", "domain")
+    progress("Counting words", 0, len(members))
     if (folder / "card.json").exists() and not anew:
         made = await asyncio.to_thread(EntityEmbeddings.load, folder, domain)
     else:
-        made = await asyncio.to_thread(EntityEmbeddings.of, snapshot)
+        made = await asyncio.to_thread(EntityEmbeddings.of, snapshot, members)
         await asyncio.to_thread(made.save, folder)
-    progress("Embedding", 0, len(snapshot))
-    vectors = await asyncio.to_thread(made.all, snapshot)
-    ids = [snapshot.id(at) for at in range(len(snapshot))]
+    progress("Embedding", 0, len(members))
+    vectors = await asyncio.to_thread(made, snapshot, members)
+    ids = [snapshot.id(at) for at in members.tolist()]
     await store.vectors.prepare()
     stored = await store.vectors.all(domain, made.model)
     changed = [
@@ -143,9 +147,9 @@ class Similar:
                 made = await asyncio.to_thread(EntityEmbeddings.load, self._folder / domain, domain)
                 snapshot = await load_snapshot(store, domain, self._cache)
             self._loaded[domain] = made, snapshot
-        at = snapshot.indices([id_])
-        if at[0] < 0:
+        at = np.intersect1d(snapshot.indices([id_]), members_of(snapshot, store.ontology))
+        if not len(at):
             return None
-        vector = (await asyncio.to_thread(made.some, snapshot, at))[0].tolist()
+        vector = (await asyncio.to_thread(made, snapshot, at))[0].tolist()
         await store.vectors.write(domain, made.model, {id_: vector})
         return vector, made.model

@@ -31,6 +31,7 @@ from encoders.graph.signatures import signatures
 from encoders.graph.text_vectors import TextVectors
 from encoders.graph.triples import Triples
 from kg.errors import InputError
+from kg.ontology import Ontology
 from kg.snapshot import Snapshot
 from kg.vectors import WIDTH
 
@@ -59,19 +60,18 @@ class EntityEmbeddings:
         return f"signatures {self.card['version']}"
 
     @classmethod
-    def of(cls, snapshot: Snapshot) -> Self:
+    def of(cls, snapshot: Snapshot, members: Longs) -> Self:
         """Counts the words of a domain's texts.
 
-        Raises:
-            InputError: the domain has no entities.
+        Args:
+            snapshot: of the domain.
+            members: see `members_of`.
         """
-        if not len(snapshot):
-            raise InputError(f"the domain {snapshot.domain!r} has no entities", "domain")
-        text = TextVectors.fit(text_of(snapshot, at) for at in range(len(snapshot)))
+        text = TextVectors.fit(text_of(snapshot, at) for at in members.tolist())
         card: dict[str, Any] = {
             "task": "embeddings",
             "domain": snapshot.domain,
-            "entities": len(snapshot),
+            "entities": len(members),
             "graph_version": snapshot.version,
             "width": WIDTH,
             "neighbours": NEIGHBOURS,
@@ -109,12 +109,8 @@ class EntityEmbeddings:
             raise InputError("embeddings of another version; make them again", str(folder / "card.json"))
         return cls(text, card)
 
-    def all(self, snapshot: Snapshot) -> Tensor:
-        """float32 (entities, `WIDTH`) embeddings of all of a snapshot, of length 1; 0 where nothing is known."""
-        return self.some(snapshot, np.arange(len(snapshot)))
-
-    def some(self, snapshot: Snapshot, entities: Longs) -> Tensor:
-        """The same of a few entities, from what lies two facts around them."""
+    def __call__(self, snapshot: Snapshot, entities: Longs) -> Tensor:
+        """float32 (entities, `WIDTH`) vectors of length 1, from what lies two facts around; 0 if there is nothing."""
         facts = triples_of(snapshot).with_inverses()
         degree = torch.bincount(facts.head, minlength=facts.nodes)
         asked = torch.zeros(facts.nodes, dtype=torch.bool)
@@ -141,6 +137,18 @@ class EntityEmbeddings:
         along = Propagation(facts)
         states = normalize(along.sums((own * rare)[:, None], relations)[:, 0], dim=1)
         return normalize(along.sums(((own + NEIGHBOURS * states) * rare)[:, None], relations)[:, 0], dim=1)
+
+
+def members_of(snapshot: Snapshot, ontology: Ontology) -> Longs:
+    """Positions of the entities of a snapshot's domain: of a class, or at an end of a fact, that the domain defines."""
+    found = np.zeros(len(snapshot), np.bool_)
+    for label in ontology.domain_classes(snapshot.domain):
+        found[snapshot.entities(label)] = True
+    for name in snapshot.relations:
+        if ontology.relations[name].domain_of == snapshot.domain:
+            facts = snapshot.facts(name)
+            found[facts.subject] = found[facts.object] = True
+    return np.flatnonzero(found)
 
 
 def text_of(snapshot: Snapshot, entity: int) -> str:

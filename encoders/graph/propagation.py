@@ -117,4 +117,4 @@ class _Sparse:
         """(rows, …) product with (columns, …) states."""
         shape = (len(self.start) - 1, self.columns)
         matrix = torch.sparse_csr_tensor(self.start, self.column, self.values, shape, check_invariants=False)
-        return (matrix @ states.reshape(self.columns, -1)).reshape(shape[0], *states.shape[1:])
+        return (matrix @ states.flatten(1)).reshape(shape[0], *states.shape[1:])

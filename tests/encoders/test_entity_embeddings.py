@@ -92,13 +92,14 @@ async def snapshot(embedded_backend: Backend, tmp_path):
 
 
 async def test_an_entity_alone_has_the_vector_that_it_has_among_all(snapshot, tmp_path) -> None:
-    made = EntityEmbeddings.of(snapshot)
-    whole = made.all(snapshot)
+    every = np.arange(len(snapshot))
+    made = EntityEmbeddings.of(snapshot, every)
+    whole = made(snapshot, every)
     asked = np.array([3, 60, 100])
-    assert torch.allclose(made.some(snapshot, asked), whole[asked], atol=1e-5)
+    assert torch.allclose(made(snapshot, asked), whole[asked], atol=1e-5)
     made.save(tmp_path / "kept")
     kept = EntityEmbeddings.load(tmp_path / "kept", "medical")
-    assert torch.equal(kept.all(snapshot), whole)
+    assert torch.equal(kept(snapshot, every), whole)
     assert kept.card == made.card
 
     with pytest.raises(InputError, match="embeddings of the domain 'medical', not 'traffic'"):
@@ -114,7 +115,8 @@ async def test_an_entity_alone_has_the_vector_that_it_has_among_all(snapshot, tm
 
 
 async def test_cosines_are_about_those_of_facts_weighted_by_how_rare_they_are(snapshot) -> None:
-    vectors = EntityEmbeddings.of(snapshot).all(snapshot)
+    every = np.arange(len(snapshot))
+    vectors = EntityEmbeddings.of(snapshot, every)(snapshot, every)
     diseases = [snapshot.index(f"OMIM:{100000 + at}") for at in (0, 1, 2, 30)]
     likeness = vectors[diseases] @ vectors[diseases].T
     assert torch.allclose(likeness.diagonal(), torch.ones(4))
@@ -125,8 +127,15 @@ async def test_an_empty_domain_has_no_embeddings(embedded_backend: Backend, tmp_
     embedded_backend.empty()
     store = await embedded_backend.open()
     try:
+        await store.write(named(2))
         with pytest.raises(InputError, match="the domain 'traffic' has no entities"):
             await embed_graph(store, "traffic", tmp_path / "cache", tmp_path / "kept")
+        alone = Entity("OMIM:1", ("Disease",), SOURCE.id, {"name": "sign"}, SOURCE.document)
+        await store.retract(SOURCE.id)
+        await store.write(Batch([SOURCE], [alone], [], []))
+        await embed_graph(store, "medical", tmp_path / "cache", tmp_path / "alone")
+        vector, _ = await store.vectors.of("medical", "OMIM:1") or ([], "")
+        assert np.linalg.norm(vector) == pytest.approx(1)  # of its name, as nothing else is known
         assert not (tmp_path / "kept").exists()
         with pytest.raises(NotFoundError, match="no embedding of 'HP:1' in any domain"):
             await Similar(tmp_path, tmp_path / "cache").to(store, "HP:1", 3, [])
