@@ -66,13 +66,11 @@ class Diagnosing:
         if annotations is None:
             return None
         solved = solved_patients_of(snapshot, annotations)
-        kept = (
-            self._reasoner is not None
-            and solved.same(self._reasoner.model.index.solved)
-            and same_annotations(annotations, self._reasoner.annotations)
-        )
+        kept = self._reasoner is not None and same_annotations(annotations, self._reasoner.annotations)
         if kept and self._reasoner is not None:
             model = self._reasoner.model
+            if not solved.same(model.index.solved):
+                model = model.with_solved(solved)
         else:
             if self._ranker is None:
                 self._ranker = Ranker.load(self._settings.ranker)

@@ -15,9 +15,10 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import lightgbm
 import numpy as np
@@ -141,11 +142,7 @@ class Ranking:
 
 
 class DiagnosisModel:
-    """Annotations, solved patients, what is derived from them once, and a ranker.
-
-    Attributes:
-        calibration: the ranker's for such a graph.
-    """
+    """Annotations, solved patients, what is derived from them once, and a ranker."""
 
     def __init__(
         self,
@@ -157,11 +154,22 @@ class DiagnosisModel:
         self.annotations = annotations
         self.ranker = ranker
         self.index = Index(annotations, parameters or Parameters(), solved)
-        self.calibration = ranker.solved_calibration if len(self.index.solved) else ranker.calibration
         self._diseases_of: dict[str, list[int]] = {}
         for disease, genes in enumerate(annotations.disease_genes):
             for gene in genes:
                 self._diseases_of.setdefault(gene, []).append(disease)
+
+    @property
+    def calibration(self) -> Calibration:
+        """The ranker's for such a graph."""
+        return self.ranker.solved_calibration if len(self.index.solved) else self.ranker.calibration
+
+    def with_solved(self, solved: SolvedPatients) -> Self:
+        """The model of a graph with these solved patients instead; all else is shared."""
+        model = copy(self)
+        model.index = copy(self.index)
+        model.index.solved = solved
+        return model
 
     def allowed(self, catalogue: str | None) -> Bools:
         """Diseases with at least one finding, of one catalogue (the prefix of their ids) or of all."""

@@ -18,6 +18,7 @@ _ROUTES = {
         ("GET", "/v1/search?q=ataxia"),
         ("GET", "/v1/entities/HP:0001251"),
         ("GET", "/v1/entities/HP:0001251/neighbourhood"),
+        ("GET", "/v1/entities/HP:0001251/similar"),
         ("GET", "/v1/sources"),
         ("GET", "/v1/sources/x:y"),
         ("POST", "/v1/cypher"),

@@ -133,7 +133,7 @@ async def test_an_empty_domain_has_no_embeddings(embedded_backend: Backend, tmp_
         alone = Entity("OMIM:1", ("Disease",), SOURCE.id, {"name": "sign"}, SOURCE.document)
         await store.retract(SOURCE.id)
         await store.write(Batch([SOURCE], [alone], [], []))
-        await embed_graph(store, "medical", tmp_path / "cache", tmp_path / "alone")
+        await embed_graph(store, "medical", tmp_path / "cache", tmp_path / "medical")
         vector, _ = await store.vectors.of("medical", "OMIM:1") or ([], "")
         assert np.linalg.norm(vector) == pytest.approx(1)  # of its name, as nothing else is known
         assert not (tmp_path / "kept").exists()
