@@ -29,6 +29,7 @@ from kg.errors import EvigraphError, InputError, NotFoundError
 from kg.ontology import Ontology
 from kg.rdf import export_rdf
 from kg.same import Merge, merges, possibly_same, reject
+from kg.snapshot import Snapshot, load_snapshot
 from kg.store import GraphStore, Retraction, open_store
 
 if TYPE_CHECKING:
@@ -496,6 +497,14 @@ class Service:
             from encoders.graph.embed_graph import embed_graph
         folder, cache = self.settings.embeddings / domain, self.settings.cache
         return await embed_graph(self.store, domain, cache, folder, progress, anew=anew)
+
+    async def snapshot(self, domain: str) -> Snapshot:
+        """A domain of the graph as it is now.
+
+        Raises:
+            OntologyError: no such domain.
+        """
+        return await load_snapshot(self.store, domain, self.settings.cache)
 
     async def runs(self, limit: int = 1000, offset: int = 0) -> list[dict[str, Any]]:
         """A page of the ingestion runs whose documents are in the graph, the latest first."""

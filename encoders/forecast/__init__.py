@@ -1,0 +1,1 @@
+"""What sensors will measure: a spatio-temporal graph neural network, and what it is compared with."""

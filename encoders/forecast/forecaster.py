@@ -1,0 +1,124 @@
+"""A trained forecaster: its networks, its usual days, and how it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import orjson
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from encoders.forecast.model import ForecastModel
+from encoders.forecast.series import Array, SensorSeries
+from encoders.forecast.windows import FUTURE, Scale, inputs, starts
+from encoders.graph.weights import best_device, load_weights, save_tensors, save_weights
+from kg.errors import InputError
+
+_AT_ONCE = 64
+
+
+class Forecaster:
+    """Forecasts of the sensors that it was trained on.
+
+    Args:
+        series: what it was trained on, of which it keeps sensors, measure, step and network.
+        scale: of the values.
+        usual: see `Profile.usual`.
+        members: networks, ready to forecast.
+        card: JSON on how it was trained.
+
+    Attributes:
+        widen: float64 (`FUTURE`,), by how much the networks' intervals are widened.
+        epochs: for how long each network was trained.
+    """
+
+    def __init__(
+        self,
+        series: SensorSeries,
+        scale: Scale,
+        usual: Array,
+        members: Sequence[ForecastModel],
+        card: Mapping[str, Any],
+    ) -> None:
+        self.series = series.part(0, 0)
+        self.scale, self.usual, self.members = scale, usual, list(members)
+        self.card: dict[str, Any] = dict(card)
+        self.widen: NDArray[np.float64] = np.zeros(FUTURE)
+        self.epochs: list[int] = []
+
+    def forecast(self, series: SensorSeries, first: NDArray[np.int64] | None = None) -> Array:
+        """float32 (windows, sensors, `FUTURE`, 3): low, median and high after windows of a series.
+
+        Args:
+            series: of the same sensors, in the same order.
+            first: steps at which windows begin; None: all.
+        """
+        at = starts(series) if first is None else first
+        device = next(self.members[0].parameters()).device
+        parts = []
+        with torch.inference_mode():
+            for some in np.split(at, range(_AT_ONCE, len(at), _AT_ONCE)):
+                windows = inputs(series, some, self.scale, self.usual).to(device)
+                parts.append(torch.stack([member(windows) for member in self.members]).mean(0).cpu())
+        found = torch.cat(parts).numpy() * self.scale.spread + self.scale.mean
+        found[..., 0] -= self.widen
+        found[..., 2] += self.widen
+        ordered: Array = np.sort(found, -1).astype(np.float32)
+        return ordered
+
+    def save(self, folder: Path) -> None:
+        """Writes networks as safetensors, and, last, a JSON card."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "card.json").unlink(missing_ok=True)
+        for number, member in enumerate(self.members):
+            save_weights(member, folder / f"network{number}.safetensors")
+        tables = {"usual": self.usual, "near": self.series.near, "widen": self.widen}
+        save_tensors(
+            {n: torch.from_numpy(np.ascontiguousarray(t)) for n, t in tables.items()}, folder / "tables.safetensors"
+        )
+        card = self.card | {
+            "task": "forecast",
+            "measure": self.series.measure,
+            "sensors": self.series.sensors,
+            "start": self.series.start,
+            "step_s": self.series.step_s,
+            "mean": self.scale.mean,
+            "spread": self.scale.spread,
+            "networks": len(self.members),
+            "epochs": self.epochs,
+        }
+        (folder / "card.json").write_bytes(orjson.dumps(card, option=orjson.OPT_INDENT_2))
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """From a folder.
+
+        Raises:
+            InputError: it holds no forecaster, or a damaged one; names the file.
+        """
+        try:
+            card = orjson.loads((folder / "card.json").read_bytes())
+            tables = load_file(folder / "tables.safetensors")
+            near, usual = tables["near"].numpy(), tables["usual"].numpy()
+            sensors = tuple(map(str, card["sensors"]))
+            kept = SensorSeries(
+                str(card["measure"]), sensors, int(card["start"]), int(card["step_s"]),
+                np.zeros((0, len(sensors)), np.float32), near,
+            )  # fmt: skip
+            if near.shape != (len(sensors),) * 2 or usual.shape != (kept.slots, len(sensors)):
+                raise InputError("tables of other sensors than the card's", str(folder / "tables.safetensors"))
+            made = cls(kept, Scale(float(card["mean"]), float(card["spread"])), usual, [], card)
+            made.widen, made.epochs = tables["widen"].numpy(), list(card["epochs"])
+            networks, graph = int(card["networks"]), bool(card.get("graph", True))
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+            raise InputError(f"no forecaster: {error}", str(folder)) from error
+        for number in range(networks):
+            member = ForecastModel(torch.from_numpy(near if graph else np.zeros_like(near)))
+            load_weights(member, folder / f"network{number}.safetensors")
+            made.members.append(member.to(best_device()).eval())
+        return made
