@@ -1,9 +1,10 @@
-"""`evigraph train forecast` and `evaluate forecast`: what sensors will measure."""
+"""`evigraph train forecast`, `evaluate forecast` and `forecast`: what sensors will measure."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,6 +28,7 @@ def register(app: typer.Typer) -> None:
     """Adds the commands."""
     group(app, "evaluate", EVALUATE).command("forecast")(evaluate)
     group(app, "train", TRAIN).command("forecast")(train)
+    app.command("forecast")(forecast)
 
 
 def evaluate(
@@ -92,14 +94,9 @@ def train(
     json: Json = False,
 ) -> None:
     """Trains a forecaster on the series of the graph, or of files."""
-    from encoders.forecast.series import series_of_snapshot
     from encoders.forecast.training import ForecastSettings, train_forecaster
 
-    if paths:
-        learned = _read(paths, measure)
-    else:
-        with err().status("Reading the graph …"):
-            learned = series_of_snapshot(with_service(context, lambda service: service.snapshot("traffic")), measure)
+    learned = _of_files_or_graph(context, paths, measure)
     settings = ForecastSettings(epochs=epochs, members=members, seed=seed)
     with _Progress() as progress:
         forecaster = train_forecaster(learned, settings, progress)
@@ -112,6 +109,60 @@ def train(
         print_json(told | {"epochs": forecaster.epochs})
     else:
         out().print(f"a forecaster of {told['measure']} at {told['sensors']:,} sensors is in {folder}")
+
+
+def forecast(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="Of a forecaster that `train forecast` made.")],
+    paths: Annotated[list[Path] | None, typer.Argument(help="Files of series; default: what the graph has.")] = None,
+    sensor: Annotated[list[str] | None, typer.Option(help="Only these; default: all.")] = None,
+    json: Json = False,
+) -> None:
+    """Forecasts the 12 steps after the last that was measured."""
+    import numpy as np
+
+    from encoders.forecast.forecaster import Forecaster
+    from encoders.forecast.windows import PAST
+
+    made = Forecaster.load(folder)
+    kept = made.series
+    series = _of_files_or_graph(context, paths, kept.measure).of_sensors(kept.sensors)
+    if series.step_s != kept.step_s:
+        raise InputError(f"steps of {series.step_s} s, not {kept.step_s} s as in what was learned from", "step_seconds")
+    if len(series) < PAST:
+        raise InputError(f"{len(series)} steps are too few to forecast from; {PAST} are the least", "series")
+    for name in sensor or ():
+        if name not in kept.sensors:
+            raise InputError(f"not a sensor of the forecaster: {name!r}", "--sensor")
+    [found] = made.forecast(series, np.array([len(series) - PAST]))
+    rows = [
+        {"sensor": name, "time": _time(series, len(series) + step), "low": low, "median": median, "high": high}
+        for at, name in enumerate(kept.sensors)
+        if not sensor or name in sensor
+        for step, (low, median, high) in enumerate(np.round(found[at].astype(np.float64), 3).tolist())
+    ]
+    if json:
+        print_json({"measure": kept.measure, "forecasts": rows})
+        return
+    shown = table("sensor", "time", *(f"{kept.measure}, {what}" for what in ("low", "median", "high")))
+    for column in shown.columns[:2]:
+        column.overflow = "fold"
+    for row in rows:
+        shown.add_row(row["sensor"], row["time"], *(f"{row[what]:.1f}" for what in ("low", "median", "high")))
+    out().print(shown)
+
+
+def _time(series: SensorSeries, step: int) -> str:
+    return datetime.fromtimestamp(series.start + step * series.step_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _of_files_or_graph(context: typer.Context, paths: list[Path] | None, measure: str | None) -> SensorSeries:
+    from encoders.forecast.series import series_of_snapshot
+
+    if paths:
+        return _read(paths, measure)
+    with err().status("Reading the graph …"):
+        return series_of_snapshot(with_service(context, lambda service: service.snapshot("traffic")), measure)
 
 
 def _read(paths: list[Path], measure: str | None) -> SensorSeries:

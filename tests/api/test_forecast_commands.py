@@ -53,6 +53,17 @@ def test_a_forecaster_is_trained_and_kept(
     code, _, error = run(capfd, "train", "forecast", "--out", str(folder), files[0], "--epochs", "2", "--members", "2")
     assert code == 0, error
     assert len(Forecaster.load(folder).members) == 2
+    code, printed, error = run(capfd, "forecast", str(folder), files[1], "--sensor", "s3", "--json")
+    assert code == 0, error
+    rows = json.loads(printed)["forecasts"]
+    assert [row["time"] for row in rows[:2]] == ["2024-03-05T00:00:00Z", "2024-03-05T00:15:00Z"]
+    assert len(rows) == 12
+    assert all(row["sensor"] == "s3" and row["low"] <= row["median"] <= row["high"] for row in rows)
+    code, printed, error = run(capfd, "forecast", str(folder), files[1])
+    assert code == 0, error
+    code, _, error = run(capfd, "forecast", str(folder), files[1], "--sensor", "s9")
+    assert code != 0
+    assert "not a sensor of the forecaster: 's9'" in error
 
 
 @pytest.mark.parametrize(
