@@ -31,7 +31,7 @@ def usual_day(learned: SensorSeries, asked: SensorSeries, seed: int) -> Array:  
     """The mean of the time of day."""
     usual = Profile(learned).usual()
     steps = starts(asked)[:, None] + PAST + np.arange(FUTURE)
-    return np.ascontiguousarray(usual[asked.slot(steps)].transpose(0, 2, 1))
+    return np.ascontiguousarray(usual[asked.moment(steps)].transpose(0, 2, 1))
 
 
 def ridge(learned: SensorSeries, asked: SensorSeries, seed: int) -> Array:  # noqa: ARG001 (all take the same)

@@ -110,7 +110,7 @@ class Forecaster:
                 str(card["measure"]), sensors, int(card["start"]), int(card["step_s"]),
                 np.zeros((0, len(sensors)), np.float32), near,
             )  # fmt: skip
-            if near.shape != (len(sensors),) * 2 or usual.shape != (kept.slots, len(sensors)):
+            if near.shape != (len(sensors),) * 2 or usual.shape != (2 * kept.slots, len(sensors)):
                 raise InputError("tables of other sensors than the card's", str(folder / "tables.safetensors"))
             made = cls(kept, Scale(float(card["mean"]), float(card["spread"])), usual, [], card)
             made.widen, made.epochs = tables["widen"].numpy(), list(card["epochs"])
@@ -118,7 +118,7 @@ class Forecaster:
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             raise InputError(f"no forecaster: {error}", str(folder)) from error
         for number in range(networks):
-            member = ForecastModel(torch.from_numpy(near if graph else np.zeros_like(near)))
+            member = ForecastModel(torch.from_numpy(near if graph else np.zeros_like(near)), graph=graph)
             load_weights(member, folder / f"network{number}.safetensors")
             made.members.append(member.to(best_device()).eval())
         return made

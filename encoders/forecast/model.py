@@ -20,7 +20,8 @@ class ForecastModel(nn.Module):
     """Forecasts of all sensors.
 
     Args:
-        near: float32 (sensors, sensors), see `SensorSeries.near`; all 0: sensors don't see each other.
+        near: float32 (sensors, sensors), see `SensorSeries.near`; all 0: only the learned network counts.
+        graph: whether sensors see each other at all.
         width: numbers of a sensor's state.
         own: numbers that are learned of each sensor.
         layers: of mixing.
@@ -30,17 +31,19 @@ class ForecastModel(nn.Module):
     along: Tensor
     against: Tensor
 
-    def __init__(self, near: Tensor, width: int = 48, own: int = 8, layers: int = 2, dropout: float = 0.2) -> None:
+    def __init__(
+        self, near: Tensor, *, graph: bool = True, width: int = 48, own: int = 8, layers: int = 2, dropout: float = 0.2
+    ) -> None:
         super().__init__()
         sensors = len(near)
-        self.mixes = bool((near != 0).any())
+        self.graph, self.known = graph, bool((near != 0).any())
         self.register_buffer("along", _share(near))
         self.register_buffer("against", _share(near.T))
         self.own = nn.Parameter(0.1 * torch.randn(sensors, own))
         self.reads = nn.Parameter(0.3 * torch.randn(sensors, own))
         self.tells = nn.Parameter(0.3 * torch.randn(own, sensors))
         self.first = nn.Linear(FEATURES + own, width)
-        ways = 3 if self.mixes else 1  # a network without links leaves each sensor's own state
+        ways = (3 if self.known else 2) if graph else 1
         self.mix = nn.ModuleList(
             nn.ModuleList(DenseGraphConv(width, width) for _ in range(ways)) for _ in range(layers)
         )
@@ -53,10 +56,12 @@ class ForecastModel(nn.Module):
     def forward(self, windows: Tensor) -> Tensor:
         """(windows, sensors, `FUTURE`, `QUANTILES`) of (windows, sensors, `FEATURES`), in spreads from the mean."""
         state = gelu(self.first(torch.cat((windows, self.own.expand(len(windows), -1, -1)), -1)))
-        networks = (self.along, self.against, torch.softmax(torch.relu(self.reads @ self.tells), 1))
+        networks = [self.along]  # without links it leaves each sensor's own state
+        if self.graph:
+            networks += [self.against] * self.known + [torch.softmax(torch.relu(self.reads @ self.tells), 1)]
         for mix, norm in zip(self.mix, self.norm, strict=True):
             mixed = torch.zeros_like(state)
-            for convolution, network in zip(mix, networks, strict=False):  # type: ignore[call-overload]
+            for convolution, network in zip(mix, networks, strict=True):  # type: ignore[call-overload]
                 mixed = mixed + convolution(state, network)
             state = norm(state + self.dropout(gelu(mixed)))
         change: Tensor = self.last(state).unflatten(-1, (FUTURE, len(QUANTILES)))

@@ -1,4 +1,4 @@
-"""The usual day of each sensor: its mean at each time of day, smoothed over half an hour around."""
+"""The usual day of each sensor: its mean at each time of day, smoothed over half an hour around, apart for weekends."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from encoders.forecast.series import Array, SensorSeries
 
 _SMOOTH_S = 1800.0
+_LEAST = 1e-3
 Longs = NDArray[np.int64]
 
 
@@ -24,6 +25,8 @@ class Profile:
         steps = np.arange(len(series))
         self._days, day = np.unique(series.day(steps), return_inverse=True)
         slot = series.slot(steps)
+        self._weekend = np.zeros(len(self._days), np.bool_)
+        self._weekend[day] = series.moment(steps) >= series.slots
         shape = (len(self._days), series.slots, len(series.sensors))
         self._sum, self._count = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         measured = ~np.isnan(series.values)
@@ -45,14 +48,22 @@ class Profile:
         return self._days
 
     def usual(self, without: int | None = None) -> Array:
-        """float32 (times of day, sensors).
+        """float32 (times of day of weekdays, then of weekends; sensors).
+
+        Where there are few days of a sort, the mean of all days counts too, like half a day.
 
         Args:
             without: a day that is left out.
         """
-        total, count = self._sum.sum(0), self._count.sum(0)
-        if without is not None:
-            at = np.flatnonzero(self._days == without)
-            total, count = total - self._sum[at].sum(0), count - self._count[at].sum(0)
-        total, count = (sum(np.roll(table, by, 0) * weight for by, weight in self._kernel) for table in (total, count))
-        return np.where(count > 1e-3, total / np.maximum(count, 1e-3), self.overall).astype(np.float32)
+        chosen = self._days != without if without is not None else np.ones(len(self._days), np.bool_)
+        everything = self._smoothed(chosen)
+        mean = np.where(everything[1] > _LEAST, everything[0] / np.maximum(everything[1], _LEAST), self.overall)
+        prior = 0.5 * sum(weight for _, weight in self._kernel)
+        sorts = [self._smoothed(chosen & (self._weekend == weekend)) for weekend in (False, True)]
+        return np.concatenate([(total + prior * mean) / (count + prior) for total, count in sorts]).astype(np.float32)
+
+    def _smoothed(self, chosen: NDArray[np.bool_]) -> tuple[Array, Array]:
+        """Sums and counts of some days, (times of day, sensors)."""
+        tables = self._sum[chosen].sum(0), self._count[chosen].sum(0)
+        total, count = (sum(np.roll(table, by, 0) * weight for by, weight in self._kernel) for table in tables)
+        return total, count

@@ -18,6 +18,8 @@ from kg.snapshot import Snapshot
 
 Array = NDArray[np.float32]
 DAY_S = 86_400
+_THURSDAY, _SATURDAY = 3, 5
+"""Days of the week counted from Monday; 1970 began on a Thursday."""
 _MOST = 200_000_000
 """Numbers of an array, at most: about 0.8 GB."""
 
@@ -58,6 +60,11 @@ class SensorSeries:
     def day(self, step: NDArray[np.int64]) -> NDArray[np.int64]:
         """Day of steps, counted since 1970."""
         return (self.start // self.step_s + step) // self.slots
+
+    def moment(self, step: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Time of day of steps, in steps; on Saturdays and Sundays beyond those of other days."""
+        weekend = (self.day(step) + _THURSDAY) % 7 >= _SATURDAY
+        return self.slot(step) + self.slots * weekend
 
     def part(self, first: int, last: int) -> Self:
         """The steps from one to before another."""

@@ -59,7 +59,7 @@ def inputs(series: SensorSeries, first: Longs, scale: Scale, usual: Array) -> Te
     past = first[:, None] + np.arange(PAST)
     future = past[:, -1:] + 1 + np.arange(FUTURE)
     expected = scale.to(usual)
-    then, later = (expected[series.slot(steps)].transpose(0, 2, 1) for steps in (past, future))
+    then, later = (expected[series.moment(steps)].transpose(0, 2, 1) for steps in (past, future))
     values = scale.to(series.values[past].transpose(0, 2, 1))
     angle = 2 * np.pi * series.slot(future[:, :1]) / series.slots
     clock = np.concatenate([wave(angle * times) for times in (1, 2) for wave in (np.sin, np.cos)], 1)
