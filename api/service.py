@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from encoders.graph.model import LinkPredictor
     from reasoning.diagnosis.annotations import PhenotypeAnnotations
     from reasoning.diagnosis.diagnose import Reasoner
+    from reasoning.traffic.scenes import SceneJudge
 
 log = structlog.get_logger("service")
 
@@ -168,6 +170,19 @@ class Service:
         if self._store is None:
             raise NotReadyError(self._why_not_ready)
         return self._store
+
+    # ---- traffic
+
+    @cached_property
+    def scenes(self) -> SceneJudge:
+        """Judges scenes, by the rules that come along and those of `EVIGRAPH_RULES`.
+
+        Raises:
+            InputError: a file holds no rules or weights.
+        """
+        from reasoning.traffic.scenes import SceneJudge
+
+        return SceneJudge.load(self.settings.rules, self.settings.scene_weights)
 
     # ---- diagnosis
 

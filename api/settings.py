@@ -60,13 +60,19 @@ class Settings(BaseSettings):
     ranker: Path | None = Field(
         None, description="Folder of a ranker trained by `evigraph train diagnosis`. Default: the one that is shipped."
     )
+    rules: Folders = Field(
+        (), description="Turtle files or folders with further rules of the road, joined by `:`; see traffic-rules.md."
+    )
+    scene_weights: Path | None = Field(
+        None, description="Folder of weights trained by `evigraph train scene`. Default: the ones that are shipped."
+    )
     predicted: bool = Field(
         False, description="Whether answers use links that `evigraph enhance` predicted; they are marked as predicted."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged.")
     log_format: Literal["console", "json"] = Field("console", description="How it is logged.")
 
-    @field_validator("ingestion_folders", mode="before")
+    @field_validator("ingestion_folders", "rules", mode="before")
     @classmethod
     def _split_folders(cls, value: object) -> object:
         return tuple(filter(None, value.split(os.pathsep))) if isinstance(value, str) else value

@@ -1,0 +1,1 @@
+"""Traffic: what a scene allows and why, what causes a jam, which way round it."""
