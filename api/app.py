@@ -29,6 +29,7 @@ from api.routes import (
     runs,
     same,
     sources,
+    traffic_route,
     traffic_scene,
 )
 from api.service import Service
@@ -72,6 +73,7 @@ def create_app(settings: Settings) -> FastAPI:
         dead_letters.replays,
         runs.router,
         runs.retractions,
+        traffic_route.router,
         traffic_scene.router,
     ):
         app.include_router(router)

@@ -35,6 +35,7 @@ from kg.store import GraphStore, Retraction, open_store
 
 if TYPE_CHECKING:
     from api.diagnosing import Diagnosing
+    from api.routing import Routing
     from encoders.graph.embed_graph import Embedded, Similar
     from encoders.graph.enhance_graph import Enhanced
     from encoders.graph.enhance_graph import Progress as LinkProgress
@@ -183,6 +184,13 @@ class Service:
         from reasoning.traffic.scenes import SceneJudge
 
         return SceneJudge.load(self.settings.rules, self.settings.scene_weights)
+
+    @cached_property
+    def routing(self) -> Routing:
+        """Routes in the graph's road network."""
+        from api.routing import Routing
+
+        return Routing(self.settings)
 
     # ---- diagnosis
 
