@@ -29,6 +29,7 @@ from api.routes import (
     runs,
     same,
     sources,
+    traffic_anomalies,
     traffic_route,
     traffic_scene,
 )
@@ -73,6 +74,7 @@ def create_app(settings: Settings) -> FastAPI:
         dead_letters.replays,
         runs.router,
         runs.retractions,
+        traffic_anomalies.router,
         traffic_route.router,
         traffic_scene.router,
     ):

@@ -8,6 +8,7 @@ from dataclasses import replace
 from api.settings import Settings
 from kg.snapshot import Snapshot, load_snapshot, refresh_snapshot
 from kg.store import GraphStore
+from reasoning.traffic.expected_speed import expected_speed, mean_speed
 from reasoning.traffic.road_network import RoadNetwork, network_of_snapshot
 from reasoning.traffic.route_answer import KnownSpeed, RouteAnswer, RoutePlanner, RouteQuestion
 
@@ -50,21 +51,25 @@ class Routing:
 
 
 def _observed(snapshot: Snapshot, network: RoadNetwork) -> list[KnownSpeed]:
-    """The newest observed speed of each segment that was observed."""
+    """The speed to reckon with on each segment that was observed: the usual one, and in part the last."""
     facts = snapshot.facts("OBSERVES")
-    newest: dict[str, tuple[float, KnownSpeed]] = {}
+    seen: dict[str, list[tuple[float, float, float, KnownSpeed]]] = {}
     for number, (subject, object_) in enumerate(zip(facts.subject.tolist(), facts.object.tolist(), strict=True)):
         segment = snapshot.id(object_)
         if segment not in network.places:
             continue
         properties = snapshot.properties(subject)
-        if properties.get("speed") is None or float(properties["speed"]) < 0:
+        speed = properties.get("speed")
+        if speed is None or float(speed) < 0:
             continue
-        time = float(properties.get("end_seconds", 0.0))
-        if segment not in newest or time >= newest[segment][0]:
-            belief = float(facts.belief[number])
-            known = KnownSpeed(
-                segment, float(properties["speed"]), None, None, "observed", snapshot.id(subject), belief
-            )
-            newest[segment] = time, known
-    return [known for _, known in newest.values()]
+        time, weight = float(properties.get("end_seconds", 0.0)), float(properties.get("sampled_seconds", 1.0))
+        belief, source = float(facts.belief[number]), snapshot.id(subject)
+        known = KnownSpeed(segment, float(speed), None, None, "observed", source, belief)
+        seen.setdefault(segment, []).append((time, weight, float(speed), known))
+    expected = []
+    for rows in seen.values():
+        last = max(rows, key=lambda row: row[0])[3]
+        usual = mean_speed((speed, weight) for _, weight, speed, _ in rows)
+        speed = last.speed if usual is None else expected_speed(usual, last.speed)
+        expected.append(replace(last, speed=speed))
+    return expected

@@ -2,7 +2,8 @@
 
 In each trial an incident happens at a random place, weighted by use; ten minutes later a vehicle departs whose way in
 free traffic leads over that place. It drives Evigraph's route, that of free traffic, or duarouter's at the same speeds,
-in otherwise equal runs. The routers know the mean speeds of the five minutes before departure, and not what comes.
+in otherwise equal runs. Both know the mean speeds of the five minutes before departure; Evigraph also those
+of four other days (runs of other seeds, without incident), and neither what comes.
 Needs SUMO: `uv sync --group sumo`.
 """
 
@@ -22,6 +23,7 @@ from defusedxml.ElementTree import iterparse
 
 from benchmarks.sumo_runs import DATA, STEP_S, Incident, Probe, Run, Town, simulate, towns
 from ingestion.readers.base import get_reader
+from reasoning.traffic.expected_speed import expected_speed, mean_speed
 from reasoning.traffic.road_network import RoadNetwork, network_of_records
 from reasoning.traffic.route import Router, SegmentSpeeds
 from reasoning.traffic.route_answer import KnownSpeed, RoutePlanner, RouteQuestion
@@ -74,6 +76,7 @@ def _driven(town: Town, trials: int, seed: int) -> dict[str, float]:
     use = usual.entered.sum(0)
     rows: list[tuple[float, float, float]] = []
     free = SegmentSpeeds.unknown(network)
+    usually = _usual([simulate(town, other) for other in range(seed + 11, seed + 15)])
     while len(rows) < trials:
         edge = usual.edges[int(rng.choice(len(use), p=use / use.sum()))]
         over = []
@@ -87,7 +90,10 @@ def _driven(town: Town, trials: int, seed: int) -> dict[str, float]:
         incident = Incident(edge, kind, 0.7, 0, town.begin + _INCIDENT_AT, town.begin + _LAST_S)
         start, end, static = over[int(rng.integers(len(over)))]
         seen = _seen(simulate(town, seed, [incident], seconds=_DEPARTS_AT))
-        known = [KnownSpeed(network.ids[network.places[name]], speed) for name, speed in seen.items()]
+        known = [
+            KnownSpeed(network.ids[network.places[name]], expected_speed(speed, seen.get(name, speed)))
+            for name, speed in usually.items()
+        ]
         question = RouteQuestion(network.ids[start], network.ids[end], speeds=known)
         own = [network.places[leg.segment] for leg in planner.answer(question).routes[0].legs]
         other = _duarouter(town, network, seen, start, end)
@@ -126,6 +132,18 @@ def _seen(run: Run) -> dict[str, float]:
     sampled = run.sampled[rows]
     speed = np.nansum(np.nan_to_num(run.speed[rows]) * sampled, 0) / np.maximum(sampled.sum(0), 1e-9)
     return {edge: float(speed[at]) for at, edge in enumerate(run.edges) if sampled[:, at].sum() > 0}
+
+
+def _usual(runs: Sequence[Run]) -> dict[str, float]:
+    """Mean speed of each edge over runs, where somebody drove."""
+    found = {}
+    for at, edge in enumerate(runs[0].edges):
+        speed = mean_speed(
+            pair for run in runs for pair in zip(np.nan_to_num(run.speed[:, at]), run.sampled[:, at], strict=True)
+        )
+        if speed is not None:
+            found[edge] = float(speed)
+    return found
 
 
 def _name(network: RoadNetwork, at: int) -> str:

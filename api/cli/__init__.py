@@ -11,6 +11,7 @@ import orjson
 import typer
 
 from api.cli import (
+    anomaly,
     conflicts,
     deadletters,
     diagnosis,
@@ -76,6 +77,7 @@ for module in (
     forecast,
     fusion,
     links,
+    anomaly,
     route,
     scene,
     conflicts,
