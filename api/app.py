@@ -29,6 +29,7 @@ from api.routes import (
     runs,
     same,
     sources,
+    traffic_forecast,
 )
 from api.service import Service
 from api.settings import Settings, load_settings
@@ -71,6 +72,7 @@ def create_app(settings: Settings) -> FastAPI:
         dead_letters.replays,
         runs.router,
         runs.retractions,
+        traffic_forecast.router,
     ):
         app.include_router(router)
     add_error_handlers(app)

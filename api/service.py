@@ -34,6 +34,9 @@ from kg.store import GraphStore, Retraction, open_store
 
 if TYPE_CHECKING:
     from api.diagnosing import Diagnosing
+    from api.forecasting import Forecasting
+    from encoders.forecast.forecast_graph import Written
+    from encoders.forecast.posted import Measured
     from encoders.graph.embed_graph import Embedded, Similar
     from encoders.graph.enhance_graph import Enhanced
     from encoders.graph.enhance_graph import Progress as LinkProgress
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
     from encoders.graph.model import LinkPredictor
     from reasoning.diagnosis.annotations import PhenotypeAnnotations
     from reasoning.diagnosis.diagnose import Reasoner
+    from reasoning.traffic.forecast_answer import ForecastAnswer
 
 log = structlog.get_logger("service")
 
@@ -69,6 +73,7 @@ class Service:
         self.settings = settings
         self._store: GraphStore | None = None
         self._diagnosing: Diagnosing | None = None
+        self._forecasting: Forecasting | None = None
         self._similar: Similar | None = None
         self._why_not_ready = "the graph is being opened"
         self._version = -1
@@ -197,6 +202,38 @@ class Service:
         from api.diagnosing import load_annotations
 
         return await load_annotations(self.settings, self.store)
+
+    # ---- traffic
+
+    async def forecasting(self) -> Forecasting:
+        """What forecasts sensors.
+
+        Raises:
+            InputError: torch is not installed.
+        """
+        if self._forecasting is None:
+            self._forecasting = await asyncio.to_thread(_forecasting, self.settings)
+        return self._forecasting
+
+    async def forecast(
+        self,
+        sensors: Sequence[str] | None,
+        minutes: float | None,
+        posted: Sequence[Measured] | None,
+        *,
+        write: bool = False,
+    ) -> tuple[ForecastAnswer, Written | None]:
+        """What sensors will measure; see `api.forecasting`.
+
+        Raises:
+            ConflictError: there is no forecaster, or the graph has no series of its sensors.
+            NotFoundError: the forecaster has no such sensor; names the field.
+            InputError: what is asked or posted makes no sense; names the field.
+        """
+        answered = await (await self.forecasting()).answer(self.store, sensors, minutes, posted, write=write)
+        if write:
+            self.look_again()
+        return answered
 
     # ---- looking things up
 
@@ -549,6 +586,17 @@ def _link_prediction(weights: Path | None) -> tuple[Callable[..., Awaitable[Enha
         from encoders.graph.enhance_graph import enhance_graph
         from encoders.graph.weights import load_predictor
     return enhance_graph, load_predictor(weights)
+
+
+def _forecasting(settings: Settings) -> Forecasting:
+    """Importing torch takes seconds.
+
+    Raises:
+        InputError: torch is not installed.
+    """
+    with _needs_torch("forecasting"):
+        from api.forecasting import Forecasting
+    return Forecasting(settings)
 
 
 def _similar(settings: Settings) -> Similar:

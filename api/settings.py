@@ -60,6 +60,9 @@ class Settings(BaseSettings):
     ranker: Path | None = Field(
         None, description="Folder of a ranker trained by `evigraph train diagnosis`. Default: the one that is shipped."
     )
+    forecaster: Path | None = Field(
+        None, description="Folder of a forecaster trained by `evigraph train forecast`. Default: none."
+    )
     predicted: bool = Field(
         False, description="Whether answers use links that `evigraph enhance` predicted; they are marked as predicted."
     )

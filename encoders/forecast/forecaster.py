@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import quote
 
 import numpy as np
 import orjson
@@ -14,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from encoders.forecast.model import ForecastModel
+from encoders.forecast.newest import Newest
 from encoders.forecast.series import Array, SensorSeries
 from encoders.forecast.windows import FUTURE, Scale, inputs, starts
 from encoders.graph.weights import best_device, load_weights, save_tensors, save_weights
@@ -71,6 +76,54 @@ class Forecaster:
         ordered: Array = np.sort(found, -1).astype(np.float32)
         return ordered
 
+    def ahead(self, newest: Newest) -> Array:
+        """float32 (sensors, `FUTURE`, 3): low, median and high after the newest window; none is below 0."""
+        [found] = self.forecast(newest.series, np.zeros(1, np.int64))
+        above: Array = np.maximum(found, 0)
+        return above
+
+    @cached_property
+    def version(self) -> str:
+        """Tells networks apart by their weights."""
+        key = hashlib.blake2b(self.usual.tobytes() + self.widen.tobytes(), digest_size=6)
+        for member in self.members:
+            for tensor in member.state_dict().values():
+                key.update(tensor.cpu().numpy().tobytes())
+        return key.hexdigest()
+
+    @cached_property
+    def weights(self) -> Array:
+        """float32 (sensors, sensors): how much each one of a row is told by each other, by the network that is known.
+
+        Where none is known, by the one that was learned, in the mean of the networks, without what is next to nothing.
+        """
+        if not any(member.graph for member in self.members):
+            return np.zeros_like(self.series.near)
+        with torch.inference_mode():
+            tables = [member.along if member.known else member.learned() for member in self.members]
+            found: Array = torch.stack(tables).mean(0).cpu().numpy().copy()
+        if not (self.series.near != 0).any():
+            found[found < 2 / len(found)] = 0
+        np.fill_diagonal(found, 0)
+        return found
+
+    def bound_to(self, sensors: Sequence[str]) -> None:
+        """Calls its sensors as a graph does, if it was trained on a file and only knows their names there.
+
+        Args:
+            sensors: ids such as `detector:city/a1`, of which `a1` is the name; names that several have bind to none.
+        """
+        if not sensors or set(sensors) & set(self.series.sensors):
+            return
+        ids: dict[str, list[str]] = {}
+        for id_ in sensors:
+            ids.setdefault(id_.rpartition("/")[2], []).append(id_)
+        found = [ids.get(quote(name, safe=""), [name]) for name in self.series.sensors]
+        called = tuple(
+            some[0] if len(some) == 1 else name for some, name in zip(found, self.series.sensors, strict=True)
+        )
+        self.series = replace(self.series, sensors=called)
+
     def save(self, folder: Path) -> None:
         """Writes networks as safetensors, and, last, a JSON card."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -84,6 +137,7 @@ class Forecaster:
         card = self.card | {
             "task": "forecast",
             "measure": self.series.measure,
+            "unit": self.series.unit,
             "sensors": self.series.sensors,
             "start": self.series.start,
             "step_s": self.series.step_s,
@@ -108,7 +162,7 @@ class Forecaster:
             sensors = tuple(map(str, card["sensors"]))
             kept = SensorSeries(
                 str(card["measure"]), sensors, int(card["start"]), int(card["step_s"]),
-                np.zeros((0, len(sensors)), np.float32), near,
+                np.zeros((0, len(sensors)), np.float32), near, str(card.get("unit", "")),
             )  # fmt: skip
             if near.shape != (len(sensors),) * 2 or usual.shape != (2 * kept.slots, len(sensors)):
                 raise InputError("tables of other sensors than the card's", str(folder / "tables.safetensors"))

@@ -35,6 +35,7 @@ class SensorSeries:
         step_s: seconds between steps.
         values: float32 (steps, sensors); NaN where nothing was measured.
         near: float32 (sensors, sensors), how near the one of a row is to the one of a column, 0…1; 0 on the diagonal.
+        unit: UCUM, of the values; empty if none is stated.
     """
 
     measure: str
@@ -43,6 +44,7 @@ class SensorSeries:
     step_s: int
     values: Array
     near: Array
+    unit: str = ""
 
     def __len__(self) -> int:
         """How many steps."""
@@ -141,17 +143,20 @@ def _series(
     """One array of them all.
 
     Raises:
-        InputError: no series of the measure, several measures and none named, unequal steps, or too long a time.
+        InputError: no series of the measure, several measures and none named, several units, unequal steps, or too long
+            a time.
     """
     measures = Counter(str(day.get("measure", "")) for day in days.values())
     if measure is None and len(measures) > 1:
         raise InputError(f"name one of the measures: {', '.join(sorted(measures))}", "measure")
     chosen = measure if measure is not None else next(iter(measures), "")
     parts = []
+    units = set()
     for id_, day in days.items():
         if str(day.get("measure", "")) == chosen and "step_seconds" in day and id_ in observed:
             start = datetime.fromisoformat(str(day["started_at"])).timestamp()
             parts.append((observed[id_], start, float(day["step_seconds"]), str(day["values"])))
+            units.add(str(day.get("measure_unit", "")))
     if not parts:
         raise InputError(f"no series of {chosen or 'anything'} at equal steps", "measure")
     step = min(step for _, _, step, _ in parts)
@@ -174,7 +179,9 @@ def _series(
     table = np.full((last, len(sensors)), np.nan, np.float32)
     for column, at, numbers in rows:
         table[at, column] = numbers
-    return SensorSeries(chosen, tuple(sensors), int(begin), int(step), table, _weights(near, place))
+    if len(units) > 1:
+        raise InputError(f"several units of {chosen}: {', '.join(sorted(units))}", "measure_unit")
+    return SensorSeries(chosen, tuple(sensors), int(begin), int(step), table, _weights(near, place), units.pop())
 
 
 def _weights(near: Mapping[str, Mapping[tuple[str, str], float]], place: Mapping[str, int]) -> Array:

@@ -28,6 +28,7 @@ _ROUTES = {
         ("GET", "/v1/merges"),
         ("GET", "/v1/readers"),
         ("GET", "/v1/runs"),
+        ("POST", "/v1/traffic/forecast"),
         ("GET", "/metrics"),
     ],
     Role.WRITER: [

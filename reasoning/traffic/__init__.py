@@ -1,0 +1,1 @@
+"""Traffic: what comes, and why."""
