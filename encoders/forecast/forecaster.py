@@ -1,4 +1,4 @@
-"""A trained forecaster: its networks, its usual days, and how it is kept."""
+"""A trained forecaster: its networks and trees, its usual days, and how it is kept."""
 
 from __future__ import annotations
 
@@ -20,11 +20,14 @@ from safetensors.torch import load_file
 from encoders.forecast.model import ForecastModel
 from encoders.forecast.newest import Newest
 from encoders.forecast.series import Array, SensorSeries
+from encoders.forecast.trees import Trees
 from encoders.forecast.windows import FUTURE, Scale, inputs, starts
 from encoders.graph.weights import best_device, load_weights, save_tensors, save_weights
 from kg.errors import InputError
 
 _AT_ONCE = 64
+_TREES = 0.5
+"""Weight of the trees' median; the rest is that of the networks."""
 
 
 class Forecaster:
@@ -36,6 +39,7 @@ class Forecaster:
         usual: see `Profile.usual`.
         members: networks, ready to forecast.
         card: JSON on how it was trained.
+        trees: that move the networks' forecasts to the mean of both; None: there are none.
 
     Attributes:
         widen: float64 (`FUTURE`,), by how much the networks' intervals are widened.
@@ -49,9 +53,11 @@ class Forecaster:
         usual: Array,
         members: Sequence[ForecastModel],
         card: Mapping[str, Any],
+        trees: Trees | None = None,
     ) -> None:
         self.series = series.part(0, 0)
         self.scale, self.usual, self.members = scale, usual, list(members)
+        self.trees = trees
         self.card: dict[str, Any] = dict(card)
         self.widen: NDArray[np.float64] = np.zeros(FUTURE)
         self.epochs: list[int] = []
@@ -68,9 +74,13 @@ class Forecaster:
         parts = []
         with torch.inference_mode():
             for some in np.split(at, range(_AT_ONCE, len(at), _AT_ONCE)):
-                windows = inputs(series, some, self.scale, self.usual).to(device)
-                parts.append(torch.stack([member(windows) for member in self.members]).mean(0).cpu())
-        found = torch.cat(parts).numpy() * self.scale.spread + self.scale.mean
+                windows = inputs(series, some, self.scale, self.usual)
+                there = windows.to(device)
+                part = torch.stack([member(there) for member in self.members]).mean(0).cpu().numpy()
+                if self.trees is not None:
+                    part += _TREES * (self.trees.forecast(windows) - part[..., 1])[..., None]
+                parts.append(part)
+        found = np.concatenate(parts) * self.scale.spread + self.scale.mean
         found[..., 0] -= self.widen
         found[..., 2] += self.widen
         ordered: Array = np.sort(found, -1).astype(np.float32)
@@ -84,8 +94,10 @@ class Forecaster:
 
     @cached_property
     def version(self) -> str:
-        """Tells networks apart by their weights."""
+        """Tells forecasters apart by what they learned."""
         key = hashlib.blake2b(self.usual.tobytes() + self.widen.tobytes(), digest_size=6)
+        if self.trees is not None:
+            key.update(self.trees.text().encode())
         for member in self.members:
             for tensor in member.state_dict().values():
                 key.update(tensor.cpu().numpy().tobytes())
@@ -125,11 +137,13 @@ class Forecaster:
         self.series = replace(self.series, sensors=called)
 
     def save(self, folder: Path) -> None:
-        """Writes networks as safetensors, and, last, a JSON card."""
+        """Writes networks as safetensors, trees as text, and, last, a JSON card."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "card.json").unlink(missing_ok=True)
         for number, member in enumerate(self.members):
             save_weights(member, folder / f"network{number}.safetensors")
+        if self.trees is not None:
+            self.trees.save(folder)
         tables = {"usual": self.usual, "near": self.series.near, "widen": self.widen}
         save_tensors(
             {n: torch.from_numpy(np.ascontiguousarray(t)) for n, t in tables.items()}, folder / "tables.safetensors"
@@ -144,6 +158,7 @@ class Forecaster:
             "mean": self.scale.mean,
             "spread": self.scale.spread,
             "networks": len(self.members),
+            "with_trees": self.trees is not None,
             "epochs": self.epochs,
         }
         (folder / "card.json").write_bytes(orjson.dumps(card, option=orjson.OPT_INDENT_2))
@@ -169,10 +184,14 @@ class Forecaster:
             made = cls(kept, Scale(float(card["mean"]), float(card["spread"])), usual, [], card)
             made.widen, made.epochs = tables["widen"].numpy(), list(card["epochs"])
             networks, graph = int(card["networks"]), bool(card.get("graph", True))
+            with_trees = bool(card["with_trees"])
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             raise InputError(f"no forecaster: {error}", str(folder)) from error
+        seen = near if graph else np.zeros_like(near)
+        if with_trees:
+            made.trees = Trees.load(folder, seen)
         for number in range(networks):
-            member = ForecastModel(torch.from_numpy(near if graph else np.zeros_like(near)), graph=graph)
+            member = ForecastModel(torch.from_numpy(seen), graph=graph)
             load_weights(member, folder / f"network{number}.safetensors")
             made.members.append(member.to(best_device()).eval())
         return made

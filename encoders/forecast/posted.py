@@ -41,7 +41,9 @@ def series_of_measured(measured: Sequence[Measured], kept: SensorSeries) -> Sens
     step = kept.step_s
     place = {sensor: at for at, sensor in enumerate(kept.sensors)}
     seen: set[str] = set()
-    columns, slots, numbers = [], [], []
+    columns: list[int] = []
+    slots: list[int] = []
+    numbers: list[float] = []
     for number, one in enumerate(measured):
         where = f"series[{number}]"
         if one.sensor in seen:
@@ -61,10 +63,10 @@ def series_of_measured(measured: Sequence[Measured], kept: SensorSeries) -> Sens
     begin, length = min(slots), max(slots) - min(slots) + 1
     if length > _MOST_STEPS:
         raise InputError(f"the times of all sensors span {length:,} steps, more than {_MOST_STEPS:,}", "series")
-    rows = np.array(slots) - begin
+    cells = np.array(slots) - begin, np.array(columns)
     total, count = (np.zeros((length, len(kept.sensors)), np.float64) for _ in range(2))
-    np.add.at(total, (rows, columns), numbers)
-    np.add.at(count, (rows, columns), 1)
+    np.add.at(total, cells, numbers)
+    np.add.at(count, cells, 1)
     values = np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
     return SensorSeries(kept.measure, kept.sensors, begin * step, step, values, kept.near, kept.unit)
 

@@ -12,6 +12,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from encoders.forecast.places import Place, named, weights_of_places
 from kg.errors import InputError
 from kg.model import Claim, Entity, Record
 from kg.snapshot import Snapshot
@@ -96,10 +97,13 @@ def series_of_records(records: Iterable[Record], measure: str | None = None) -> 
     days: dict[str, dict[str, Any]] = {}
     names: dict[str, str] = {}
     observed: dict[str, str] = {}
+    places: dict[str, Place] = {}
     near: dict[str, dict[tuple[str, str], float]] = defaultdict(dict)
     for record in records:
         if isinstance(record, Entity) and "Series" in record.classes:
             days[record.id] = dict(record.properties)
+        elif isinstance(record, Entity) and (place := _place(record.properties)) is not None:
+            places[record.id] = place  # named by its street, perhaps
         elif isinstance(record, Entity):
             names[record.id] = str(record.properties.get("name", record.id))
         elif isinstance(record, Claim) and record.relation == "OBSERVES":
@@ -112,7 +116,8 @@ def series_of_records(records: Iterable[Record], measure: str | None = None) -> 
         network: {(names.get(one, one), names.get(other, other)): number for (one, other), number in of.items()}
         for network, of in near.items()
     }
-    return _series(days, called, pairs, measure)
+    standing = {names.get(id_) or named(id_, set(called.values())): place for id_, place in places.items()}
+    return _series(days, called, pairs, standing, measure)
 
 
 def series_of_snapshot(snapshot: Snapshot, measure: str | None = None) -> SensorSeries:
@@ -131,13 +136,27 @@ def series_of_snapshot(snapshot: Snapshot, measure: str | None = None) -> Sensor
         pair = snapshot.id(snapshot.subject(fact)), snapshot.id(snapshot.object(fact))
         for claim in snapshot.claims(fact):
             near[str(claim.qualifiers.get("predicate", ""))][pair] = float(claim.qualifiers.get("number", 1.0))
-    return _series(days, observed, near, measure)
+    sensors = {id_: snapshot.properties(at) for id_, at in zip(*_of_ids(snapshot, observed.values()), strict=True)}
+    places = {id_: place for id_, properties in sensors.items() if (place := _place(properties)) is not None}
+    return _series(days, observed, near, places, measure)
+
+
+def _of_ids(snapshot: Snapshot, ids: Iterable[str]) -> tuple[list[str], list[int]]:
+    unique = sorted(set(ids))
+    return unique, snapshot.indices(unique).tolist()
+
+
+def _place(properties: Mapping[str, Any]) -> Place | None:
+    if "latitude" not in properties or "longitude" not in properties:
+        return None
+    return float(properties["latitude"]), float(properties["longitude"])
 
 
 def _series(
     days: Mapping[str, Mapping[str, Any]],
     observed: Mapping[str, str],
     near: Mapping[str, Mapping[tuple[str, str], float]],
+    places: Mapping[str, Place],
     measure: str | None,
 ) -> SensorSeries:
     """One array of them all.
@@ -181,7 +200,8 @@ def _series(
         table[at, column] = numbers
     if len(units) > 1:
         raise InputError(f"several units of {chosen}: {', '.join(sorted(units))}", "measure_unit")
-    return SensorSeries(chosen, tuple(sensors), int(begin), int(step), table, _weights(near, place), units.pop())
+    weights = _weights(near, place) if near else weights_of_places([places.get(sensor) for sensor in sensors])
+    return SensorSeries(chosen, tuple(sensors), int(begin), int(step), table, weights, units.pop())
 
 
 def _weights(near: Mapping[str, Mapping[tuple[str, str], float]], place: Mapping[str, int]) -> Array:
@@ -191,13 +211,12 @@ def _weights(near: Mapping[str, Mapping[tuple[str, str], float]], place: Mapping
     direction only holds for both.
     """
     table = np.zeros((len(place), len(place)), np.float32)
-    if near:
-        network = max(near.values(), key=lambda pairs: (len(set(pairs.values())), len(pairs)))
-        number = np.array(list(network.values()))
-        weight = number if number.max() <= 1 else np.exp(-((number / max(float(number.std()), 1e-9)) ** 2))
-        for (one, other), value in zip(network, weight.tolist(), strict=True):
-            if one in place and other in place and one != other:
-                table[place[one], place[other]] = value
-                if (other, one) not in network:
-                    table[place[other], place[one]] = value
+    network = max(near.values(), key=lambda pairs: (len(set(pairs.values())), len(pairs)))
+    number = np.array(list(network.values()))
+    weight = number if number.max() <= 1 else np.exp(-((number / max(float(number.std()), 1e-9)) ** 2))
+    for (one, other), value in zip(network, weight.tolist(), strict=True):
+        if one in place and other in place and one != other:
+            table[place[one], place[other]] = value
+            if (other, one) not in network:
+                table[place[other], place[one]] = value
     return table
