@@ -5,23 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from api.settings import Settings
 from encoders.forecast.forecast_graph import Written, write_forecast
 from encoders.forecast.forecaster import Forecaster
-from encoders.forecast.newest import Newest, newest
+from encoders.forecast.measurements import Measurement, Measurements
+from encoders.forecast.newest import Newest, Window, newest
 from encoders.forecast.posted import Measured, series_of_measured
-from encoders.forecast.series import Array, series_of_snapshot
+from encoders.forecast.series import Array, SensorSeries, series_of_snapshot
 from kg.errors import ConflictError, InputError, NotFoundError
-from kg.snapshot import Snapshot, load_snapshot, refresh_snapshot
+from kg.snapshot import Snapshot, load_snapshot
+from kg.store import GraphStore
 from reasoning.traffic.forecast import answer, steps_until
 from reasoning.traffic.forecast_answer import ForecastAnswer
 
-if TYPE_CHECKING:
-    from kg.store import GraphStore
-
 _NONE = "no forecaster: make one by `evigraph train forecast --out DIR`, and name the folder by EVIGRAPH_FORECASTER"
+_OWN = "forecast:"
+"""With what the ids of written forecasts begin."""
 
 
 class Forecasting:
@@ -37,8 +37,9 @@ class Forecasting:
         self._forecaster = forecaster
         self._given = forecaster is not None
         self._made = 0
-        self._snapshot: Snapshot | None = None
-        self._newest: Newest | None = None
+        self._window: Window | None = None
+        self._version = 0
+        self._taken: dict[str, int] = {}
         self._lock = asyncio.Lock()
 
     async def forecaster(self) -> Forecaster:
@@ -59,7 +60,7 @@ class Forecasting:
             raise ConflictError(f"{_NONE}; {folder} holds none") from error
         if self._forecaster is None or made != self._made:
             self._forecaster = await asyncio.to_thread(Forecaster.load, folder)
-            self._made, self._newest = made, None
+            self._made, self._window = made, None
         return self._forecaster
 
     async def answer(
@@ -87,21 +88,21 @@ class Forecasting:
         """
         async with self._lock:
             forecaster = await self.forecaster()
-            kept = forecaster.series
-            steps_until(minutes, kept.step_s)
+            steps_until(minutes, forecaster.series.step_s)
+            version: int | None = None
             if posted is None:
-                window, version = await self._of_graph(store, forecaster)
+                await self._follow(store, forecaster)
+                window, version = _newest(self._window), self._version
             elif write:
                 raise InputError("what is written must rest on the graph: push the values first", "write")
             else:
-                if not all(":" in sensor for sensor in kept.sensors):  # of a file; the graph may know their ids
+                if not all(":" in sensor for sensor in forecaster.series.sensors):  # the graph may know their ids
                     with contextlib.suppress(ConflictError):
-                        await self._of_graph(store, forecaster)
-                    kept = forecaster.series
+                        await self._follow(store, forecaster)
                 named = [_sensor(forecaster, one.sensor, f"series[{at}].sensor") for at, one in enumerate(posted)]
                 measured = [Measured(name, one.times, one.values) for name, one in zip(named, posted, strict=True)]
-                series = series_of_measured(measured, kept)
-                window, version, sensors = newest(series, kept.sensors, kept.step_s), None, sensors or named
+                window = newest(series_of_measured(measured, forecaster.series), forecaster.series)
+                sensors = sensors or named
             asked = None
             if sensors is not None:
                 asked = [_sensor(forecaster, name, f"sensors[{at}]") for at, name in enumerate(sensors)]
@@ -110,31 +111,76 @@ class Forecasting:
             written = await write_forecast(store, forecaster, window, found) if write else None
         return answered, written
 
-    async def _of_graph(self, store: GraphStore, forecaster: Forecaster) -> tuple[Newest, int]:
-        """The newest window of the graph, and the graph's version.
+    async def follow(self, store: GraphStore) -> tuple[int, list[Measurement], Newest, Forecaster]:
+        """What was measured since the last look, and the newest window with it; and the version of the graph.
 
         Raises:
-            ConflictError: the graph has no series of the forecaster's sensors.
+            ConflictError: there is no forecaster, or the graph has no series of its sensors.
+            InputError: the forecaster is damaged.
         """
-        before, cache = self._snapshot, self._settings.cache
-        if before is None:
-            self._snapshot = await load_snapshot(store, "traffic", cache)
-        else:
-            self._snapshot = await refresh_snapshot(before, store, cache)
-        if self._newest is None or self._snapshot is not before:
-            snapshot = self._snapshot
-            self._newest = await asyncio.to_thread(_newest, snapshot, forecaster)
-        return self._newest, self._snapshot.version
+        async with self._lock:
+            forecaster = await self.forecaster()
+            new = await self._follow(store, forecaster)
+            return self._version, new, _newest(self._window), forecaster
+
+    async def _follow(self, store: GraphStore, forecaster: Forecaster) -> list[Measurement]:
+        """Takes in what is new in the graph."""
+        kept = forecaster.series
+        reads = Measurements(store.ontology, kept.measure, kept.unit)
+        version = await store.version()
+        if self._window is not None and version == self._version:
+            return []
+        removed = None if self._window is None else await store.removed_since(self._version)
+        if self._window is None or removed is None or any(not id_.startswith(_OWN) for id_ in removed[0]):
+            snapshot = await load_snapshot(store, "traffic", self._settings.cache)
+            self._window = await asyncio.to_thread(_window, snapshot, forecaster, reads)
+            self._version, self._taken = snapshot.version, {}
+            return []
+        new: list[Measurement] = []
+        taken: dict[str, int] = {}
+        async for changed, measurements in reads.since(store, self._version):
+            for one in measurements:
+                taken[one.id] = changed
+                if self._taken.get(one.id) != changed and self._window.add(one.sensor, one.time, one.value):
+                    new.append(one)
+        self._version, self._taken = version, taken
+        return new
 
 
-def _newest(snapshot: Snapshot, forecaster: Forecaster) -> Newest:
-    kept = forecaster.series
+def _newest(window: Window | None) -> Newest:
     try:
-        series = series_of_snapshot(snapshot, kept.measure)
-        forecaster.bound_to(series.sensors)
-        return newest(series, forecaster.series.sensors, kept.step_s)
+        if window is not None:
+            return window.newest()
     except InputError as error:
         raise ConflictError(f"the graph has nothing to forecast from: {error}") from error
+    raise ConflictError("the graph has nothing to forecast from")
+
+
+def _window(snapshot: Snapshot, forecaster: Forecaster, reads: Measurements) -> Window:
+    """What the series and observations of a graph tell.
+
+    Raises:
+        ConflictError: the graph has neither of the forecaster's sensors.
+    """
+    observed = list(reads.observations(snapshot))
+    series: SensorSeries | None = None
+    reason = "no sensor has a value"
+    try:
+        series = series_of_snapshot(snapshot, forecaster.series.measure)
+    except InputError as error:
+        reason = str(error)
+    forecaster.bound_to([*(series.sensors if series is not None else ()), *sorted({one.sensor for one in observed})])
+    window = Window(forecaster.series)
+    if series is not None:
+        try:
+            window.fill(series)
+        except InputError as error:
+            reason = str(error)
+    for one in sorted(observed, key=lambda one: one.time):
+        window.add(one.sensor, one.time, one.value)
+    if window.empty:
+        raise ConflictError(f"the graph has nothing to forecast from: {reason}")
+    return window
 
 
 def _sensor(forecaster: Forecaster, name: str, field: str) -> str:
@@ -144,7 +190,7 @@ def _sensor(forecaster: Forecaster, name: str, field: str) -> str:
         NotFoundError: it has none of this id or name.
     """
     sensors = forecaster.series.sensors
-    if name in sensors:
+    if name in forecaster.series.place:
         return name
     found = [id_ for id_ in sensors if name == id_.rpartition("/")[2] or id_ == name.rpartition("/")[2]]
     if len(found) != 1:

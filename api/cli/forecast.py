@@ -133,7 +133,7 @@ def forecast(
             raise InputError("what is written must rest on the graph: ingest the files first", "--write")
         series = _read(paths, made.series.measure)
         made.bound_to(series.sensors)
-        window = newest(series, made.series.sensors, made.series.step_s)
+        window = newest(series, made.series)
         if unknown := [name for name in sensor or () if name not in made.series.sensors]:
             raise InputError(f"not a sensor of the forecaster: {unknown[0]!r}", "--sensor")
         found = answer(made, window, made.ahead(window), sensor)

@@ -1,7 +1,8 @@
 """What was measured last, as a forecast needs it: one window of a forecaster's sensors, and which of them it can't use.
 
-A clock that runs ahead would make every other sensor look silent. So where a few sensors have times more than a window
-after those of all others, theirs are left out. A value below 0 is no speed, flow or count, and counts as not measured.
+Each sensor is kept by its own clock, and one that runs ahead does not make the others look silent: where a few sensors
+have times more than a window after those of all others, theirs are left out. A value below 0 is no speed, flow or
+count, and counts as not measured.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from encoders.forecast.series import SensorSeries
 from encoders.forecast.windows import PAST
 from kg.errors import InputError
 
+_KEPT = 2 * PAST
+"""Steps of a sensor that are kept: what comes late finds its place."""
 _FEW = 0.05
 """Share of the sensors whose clocks may be wrong at once; of three or more it is one at least."""
 
@@ -51,41 +54,121 @@ class Newest:
         return self.last >= 0
 
 
-def newest(series: SensorSeries, sensors: tuple[str, ...], step_s: int) -> Newest:
+class Window:
+    """The latest steps of a forecaster's sensors, filled as measurements come.
+
+    Args:
+        kept: series of the forecaster, of which sensors, step, measure, unit and network count.
+    """
+
+    def __init__(self, kept: SensorSeries) -> None:
+        shape = (_KEPT, len(kept.sensors))
+        self._series = kept
+        self._phase = 0
+        self._slot = np.full(shape, -1, np.int64)
+        self._sum, self._count = np.zeros(shape), np.zeros(shape, np.int64)
+        self._below = np.zeros(shape, np.bool_)
+        self._ahead = np.zeros(shape[1], np.bool_)
+
+    @property
+    def empty(self) -> bool:
+        """Whether no sensor has a value."""
+        return not self._count.any()
+
+    def fill(self, series: SensorSeries) -> None:
+        """Takes over a series.
+
+        Raises:
+            InputError: it is of another step, or has none of the sensors.
+        """
+        kept = self._series
+        if series.step_s != kept.step_s:
+            raise InputError(
+                f"steps of {series.step_s} s, not {kept.step_s} s as in what was learned from", "step_seconds"
+            )
+        series = series.of_sensors(kept.sensors)
+        self._series = replace(kept, unit=series.unit or kept.unit)
+        if self.empty:
+            self._phase = series.start % series.step_s
+        known = ~np.isnan(series.values)
+        last = np.where(known, np.arange(len(series))[:, None], -1).max(0, initial=-1)
+        first = (series.start - self._phase) // series.step_s
+        for sensor in np.flatnonzero(last >= 0).tolist():
+            steps = np.arange(max(0, last[sensor] + 1 - _KEPT), last[sensor] + 1)
+            steps = steps[known[steps, sensor]]
+            self._put(sensor, first + steps, series.values[steps, sensor].astype(np.float64))
+
+    def add(self, sensor: str, time: float, value: float) -> bool:
+        """Takes in one measurement, the mean of a step counting; False if it is of no sensor here, or too old.
+
+        Args:
+            sensor: id.
+            time: seconds since 1970, UTC.
+            value: in the unit of the measure.
+        """
+        at = self._series.place.get(sensor)
+        if at is None:
+            return False
+        slot = int((time - self._phase) // self._series.step_s)
+        if self._ahead[at] and slot < self._slot[:, at].max() - _KEPT:  # its clock is right again
+            self._slot[:, at], self._count[:, at], self._below[:, at] = -1, 0, False
+        row = slot % _KEPT
+        if slot < self._slot[row, at]:
+            return False
+        if slot > self._slot[row, at]:
+            self._put(at, np.array([slot]), np.array([value]))
+        elif value < 0:
+            self._below[row, at] = True
+        else:
+            self._sum[row, at] += value
+            self._count[row, at] += 1
+        return True
+
+    def newest(self) -> Newest:
+        """The window until now.
+
+        Raises:
+            InputError: it is empty.
+        """
+        kept = self._series
+        if self.empty:
+            raise InputError("no sensor has a value", "series")
+        last_slot = np.where(self._count > 0, self._slot, -1).max(0)
+        end, self._ahead = _end(last_slot)
+        slots = end + 1 - PAST + np.arange(PAST)
+        rows = slots % _KEPT
+        there = (self._slot[rows] == slots[:, None]) & ~self._ahead
+        known = there & (self._count[rows] > 0)
+        mean = self._sum[rows] / np.maximum(self._count[rows], 1)
+        values = np.where(known, mean, np.nan).astype(np.float32)
+        last = np.where(known, np.arange(PAST)[:, None], -1).max(0)
+        silent = f"it measured nothing in the last {PAST * kept.step_s // 60} minutes"
+        ahead = "its clock is more than a window ahead of the others'"
+        why_not = {kept.sensors[at]: ahead if self._ahead[at] else silent for at in np.flatnonzero(last < 0).tolist()}
+        series = replace(kept, start=int(slots[0]) * kept.step_s + self._phase, values=values)
+        return Newest(series, last, why_not, int((there & self._below[rows]).sum()))
+
+    def _put(self, sensor: int, slots: NDArray[np.int64], values: NDArray[np.float64]) -> None:
+        rows = slots % _KEPT
+        self._slot[rows, sensor] = slots
+        self._below[rows, sensor] = values < 0
+        self._count[rows, sensor] = values >= 0
+        self._sum[rows, sensor] = np.where(values >= 0, values, 0)
+
+
+def newest(series: SensorSeries, kept: SensorSeries) -> Newest:
     """The newest window of a series.
 
     Args:
         series: what was measured, of any sensors.
-        sensors: of the forecaster.
-        step_s: of the forecaster.
+        kept: of the forecaster.
 
     Raises:
         InputError: none of the sensors has a series, or it is of another step, or has not one value.
     """
-    if series.step_s != step_s:
-        raise InputError(f"steps of {series.step_s} s, not {step_s} s as in what was learned from", "step_seconds")
-    series = series.of_sensors(sensors)
-    below = series.values < 0
-    values = np.where(below, np.nan, series.values)
-    steps = np.where(~np.isnan(values), np.arange(len(values))[:, None], -1).max(0, initial=-1)
-    if (steps < 0).all():
-        raise InputError("no sensor has a value", "series")
-    end, ahead = _end(steps)
-    first = end + 1 - PAST
-    window = np.full((PAST, len(sensors)), np.nan, np.float32)
-    window[max(0, -first) :] = values[max(0, first) : end + 1]
-    window[:, ahead] = np.nan
-    measured = ~np.isnan(window)
-    last = np.where(measured, np.arange(PAST)[:, None], -1).max(0)
-    why_not = {}
-    minutes = PAST * step_s // 60
-    for at in np.flatnonzero(last < 0).tolist():
-        if ahead[at]:
-            why_not[sensors[at]] = "its clock is more than a window ahead of the others'"
-        else:
-            why_not[sensors[at]] = f"it measured nothing in the last {minutes} minutes"
-    part = replace(series, start=series.start + first * step_s, values=window)
-    return Newest(part, last, why_not, int(below[max(0, first) : end + 1].sum()))
+    window = Window(kept)
+    window.fill(series)
+    return window.newest()
 
 
 def _end(last: NDArray[np.int64]) -> tuple[int, NDArray[np.bool_]]:

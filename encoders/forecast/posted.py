@@ -39,7 +39,6 @@ def series_of_measured(measured: Sequence[Measured], kept: SensorSeries) -> Sens
             sensor that comes twice; names the field.
     """
     step = kept.step_s
-    place = {sensor: at for at, sensor in enumerate(kept.sensors)}
     seen: set[str] = set()
     columns: list[int] = []
     slots: list[int] = []
@@ -55,7 +54,7 @@ def series_of_measured(measured: Sequence[Measured], kept: SensorSeries) -> Sens
         slots_of = _slots(one, step, where)
         for slot, value in zip(slots_of, one.values, strict=True):
             if value is not None:
-                columns.append(place[one.sensor])
+                columns.append(kept.place[one.sensor])
                 slots.append(slot)
                 numbers.append(value)
     if not numbers:

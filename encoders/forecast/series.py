@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -25,7 +26,7 @@ _MOST = 200_000_000
 """Numbers of an array, at most: about 0.8 GB."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class SensorSeries:
     """What sensors measured, step by step.
 
@@ -46,6 +47,11 @@ class SensorSeries:
     values: Array
     near: Array
     unit: str = ""
+
+    @cached_property
+    def place(self) -> dict[str, int]:
+        """Column of each sensor."""
+        return {sensor: at for at, sensor in enumerate(self.sensors)}
 
     def __len__(self) -> int:
         """How many steps."""
@@ -79,8 +85,7 @@ class SensorSeries:
         Raises:
             InputError: it has none of them.
         """
-        place = {sensor: at for at, sensor in enumerate(self.sensors)}
-        at = np.array([place.get(sensor, -1) for sensor in sensors])
+        at = np.array([self.place.get(sensor, -1) for sensor in sensors])
         if (at < 0).all():
             raise InputError(f"none of the sensors, such as {sensors[0]!r}, has a series of {self.measure}", "sensors")
         values = np.where(at >= 0, self.values[:, at], np.nan).astype(np.float32)

@@ -54,7 +54,7 @@ def answer(
     """
     kept = forecaster.series
     steps = steps_until(minutes, kept.step_s)
-    place = {sensor: at for at, sensor in enumerate(kept.sensors)}
+    place = kept.place
     asked = list(dict.fromkeys(sensors)) if sensors is not None else list(kept.sensors)
     measured = newest.measured
     rests_on = RestsOn(

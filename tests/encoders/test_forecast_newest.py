@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from encoders.forecast.forecast_graph import iso, write_forecast
-from encoders.forecast.newest import newest
+from encoders.forecast.newest import Window, newest
 from encoders.forecast.posted import Measured, series_of_measured
 from encoders.forecast.series import SensorSeries
 from encoders.forecast.training import train_forecaster
@@ -18,13 +18,20 @@ from tests.support.backends import Backend
 SENSORS = tuple(f"detector:{at}" for at in range(6))
 
 
+def kept(sensors: tuple[str, ...] = SENSORS) -> SensorSeries:
+    """As a forecaster keeps it."""
+    many = len(sensors)
+    nothing = np.zeros((0, many), np.float32)
+    return SensorSeries("speed", sensors, 0, 900, nothing, np.zeros((many, many), np.float32))
+
+
 def test_the_newest_window_leaves_out_what_is_silent_negative_or_ahead_of_its_time():
     values = np.full((60, 6), 50, np.float32)
     values[40:] = np.nan  # but for one sensor, whose clock is wrong
     values[55, 1] = 51
     values[25:, 2] = np.nan
     values[39, 3] = -4
-    found = newest(replace(waves(1), values=values), (*SENSORS, "detector:new"), 900)
+    found = newest(replace(waves(1), values=values), kept((*SENSORS, "detector:new")))
     assert found.end == 39 * 900
     assert len(found.series.values) == PAST
     assert found.last.tolist() == [11, -1, -1, 10, 11, 11, -1]
@@ -32,12 +39,12 @@ def test_the_newest_window_leaves_out_what_is_silent_negative_or_ahead_of_its_ti
     assert set(found.why_not) == {"detector:1", "detector:2", "detector:new"}
     assert "clock" in found.why_not["detector:1"]
     assert found.why_not["detector:2"] == "it measured nothing in the last 180 minutes"
-    short = newest(replace(waves(1), values=values[:5]), SENSORS, 900)
+    short = newest(replace(waves(1), values=values[:5]), kept())
     assert np.isnan(short.series.values[:7]).all()
     with pytest.raises(InputError, match="no sensor has a value"):
-        newest(replace(waves(1), values=values * np.nan), SENSORS, 900)
+        newest(replace(waves(1), values=values * np.nan), kept())
     with pytest.raises(InputError, match="steps of 900 s, not 300 s"):
-        newest(waves(1), SENSORS, 300)
+        newest(waves(1), replace(kept(), step_s=300))
 
 
 def test_posted_values_become_a_series():
@@ -72,7 +79,7 @@ async def test_a_forecast_is_written_once_replaced_and_taken_back(embedded_backe
     made = train_forecaster(series, replace(QUICK, epochs=2))
     values = series.values.copy()
     values[-PAST:, 2] = np.nan
-    window = newest(replace(series, values=values), SENSORS, 900)
+    window = newest(replace(series, values=values), kept())
     embedded_backend.empty()
     store = await embedded_backend.open()
     try:
@@ -102,7 +109,7 @@ async def test_a_forecast_is_written_once_replaced_and_taken_back(embedded_backe
         await write_forecast(store, made, window, found)
         assert await store.digest() == digest  # the same again
 
-        earlier = newest(series.part(0, 200), SENSORS, 900)
+        earlier = newest(series.part(0, 200), kept())
         await write_forecast(store, made, earlier, made.ahead(earlier))
         [row] = [row async for row in store.read("MATCH (f:Forecast) RETURN count(f) AS many, min(f.started_at) AS at")]
         assert row["many"] == 6
@@ -111,7 +118,7 @@ async def test_a_forecast_is_written_once_replaced_and_taken_back(embedded_backe
         assert await store.digest() == before
     finally:
         await store.close()
-    nameless = newest(replace(series, sensors=tuple("abcdef")), tuple("abcdef"), 900)
+    nameless = newest(replace(series, sensors=tuple("abcdef")), kept(tuple("abcdef")))
     made.series = replace(made.series, sensors=tuple("abcdef"))
     with pytest.raises(InputError, match="no sensor of the graph is called 'a'"):
         await write_forecast(store, made, nameless, found)
@@ -124,8 +131,32 @@ def test_a_forecaster_of_a_file_is_bound_to_the_graph_by_names():
     made.bound_to(["detector:z/a", "detector:x/a"])  # they are met already
     assert made.series.sensors[0] == "detector:x/a"
     assert made.weights[1].argmax() == 0  # as the road runs
-    assert made.ahead(newest(replace(waves(1), sensors=made.series.sensors), made.series.sensors, 900)).shape == (
+    assert made.ahead(newest(replace(waves(1), sensors=made.series.sensors), made.series)).shape == (
         6,
         FUTURE,
         3,
     )
+
+
+def test_measurements_find_their_step_each_by_its_own_clock():
+    window = Window(kept())
+    assert window.empty
+    window.fill(replace(waves(1), start=120, values=np.full((30, 6), 50, np.float32)))  # steps begin at :02
+    now = 120 + 30 * 900
+    assert window.add("detector:0", now + 1, 40)
+    assert window.add("detector:0", now + 600, 44)
+    assert window.add("detector:1", now - 1800, 30)  # late
+    assert window.add("detector:2", now + 1e7, 60)  # its clock is wrong
+    assert window.add("detector:3", now + 5, -1)
+    assert not window.add("detector:1", now - 1e6, 30)
+    assert not window.add("nobody", now, 30)
+    found = window.newest()
+    assert found.end == now
+    assert found.series.values[-1, [0, 1]].tolist()[0] == 42  # the mean of the step
+    assert found.series.values[-3, 1] == 40  # the mean of what was there and what came late
+    assert list(found.why_not) == ["detector:2"]
+    assert found.negative == 1
+    assert found.last.tolist() == [11, 10, -1, 10, 10, 10]
+    assert window.add("detector:2", now + 10, 55)  # right again
+    assert window.newest().series.values[-1, 2] == 55
+    assert not window.newest().why_not
