@@ -30,6 +30,7 @@ from api.routes import (
     same,
     sources,
     traffic_forecast,
+    traffic_live,
 )
 from api.service import Service
 from api.settings import Settings, load_settings
@@ -73,6 +74,7 @@ def create_app(settings: Settings) -> FastAPI:
         runs.router,
         runs.retractions,
         traffic_forecast.router,
+        traffic_live.router,
     ):
         app.include_router(router)
     add_error_handlers(app)

@@ -103,13 +103,25 @@ class Forecasting:
                 measured = [Measured(name, one.times, one.values) for name, one in zip(named, posted, strict=True)]
                 window = newest(series_of_measured(measured, forecaster.series), forecaster.series)
                 sensors = sensors or named
-            asked = None
-            if sensors is not None:
-                asked = [_sensor(forecaster, name, f"sensors[{at}]") for at, name in enumerate(sensors)]
+            asked, _ = await self.asked(sensors, minutes)
             found: Array = await asyncio.to_thread(forecaster.ahead, window)
             answered = answer(forecaster, window, found, asked, minutes, version)
             written = await write_forecast(store, forecaster, window, found) if write else None
         return answered, written
+
+    async def asked(self, sensors: Sequence[str] | None, minutes: float | None) -> tuple[list[str] | None, int]:
+        """Ids of sensors that are asked for by id or name, and steps until a time ahead.
+
+        Raises:
+            ConflictError: there is no forecaster.
+            NotFoundError: the forecaster has no such sensor; names the field.
+            InputError: the time is too short or too long.
+        """
+        forecaster = await self.forecaster()
+        steps = steps_until(minutes, forecaster.series.step_s)
+        if sensors is None:
+            return None, steps
+        return [_sensor(forecaster, name, f"sensors[{at}]") for at, name in enumerate(sensors)], steps
 
     async def follow(self, store: GraphStore) -> tuple[int, list[Measurement], Newest, Forecaster]:
         """What was measured since the last look, and the newest window with it; and the version of the graph.

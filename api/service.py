@@ -35,6 +35,7 @@ from kg.store import GraphStore, Retraction, open_store
 if TYPE_CHECKING:
     from api.diagnosing import Diagnosing
     from api.forecasting import Forecasting
+    from api.live import Live
     from encoders.forecast.forecast_graph import Written
     from encoders.forecast.posted import Measured
     from encoders.graph.embed_graph import Embedded, Similar
@@ -74,6 +75,7 @@ class Service:
         self._store: GraphStore | None = None
         self._diagnosing: Diagnosing | None = None
         self._forecasting: Forecasting | None = None
+        self._live: Live | None = None
         self._similar: Similar | None = None
         self._why_not_ready = "the graph is being opened"
         self._version = -1
@@ -103,6 +105,8 @@ class Service:
 
     async def close(self) -> None:
         """Closes the graph."""
+        self.end_live()
+        self._live = None
         if self._diagnosing is not None:
             self._diagnosing.close()
             self._diagnosing = None
@@ -234,6 +238,38 @@ class Service:
         if write:
             self.look_again()
         return answered
+
+    async def listen(self, sensors: Sequence[str] | None, minutes: float | None) -> tuple[list[str] | None, int]:
+        """Makes `live` ready; returns the ids of the sensors asked for (None: all), and how many steps ahead.
+
+        Raises:
+            ConflictError: there is no forecaster, or the graph has nothing to forecast from.
+            NotFoundError: the forecaster has no such sensor; names the field.
+            InputError: so far ahead nothing is forecast; or torch is not installed.
+        """
+        forecasting = await self.forecasting()
+        if self._live is None:
+            from api.live import Live
+
+            self._live = Live(forecasting, lambda: self.store, self.settings.live_s)
+        await self._live.ready()
+        return await forecasting.asked(sensors, minutes)
+
+    @property
+    def live(self) -> Live:
+        """What happens now; see `api.live`.
+
+        Raises:
+            NotReadyError: nobody has asked for it by `listen`.
+        """
+        if self._live is None:
+            raise NotReadyError(self._why_not_ready)
+        return self._live
+
+    def end_live(self) -> None:
+        """Lets those go who listen to what happens."""
+        if self._live is not None:
+            self._live.end()
 
     # ---- looking things up
 

@@ -29,6 +29,7 @@ _ROUTES = {
         ("GET", "/v1/readers"),
         ("GET", "/v1/runs"),
         ("POST", "/v1/traffic/forecast"),
+        ("GET", "/v1/traffic/live"),
         ("GET", "/metrics"),
     ],
     Role.WRITER: [
