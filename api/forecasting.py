@@ -181,7 +181,7 @@ def _window(snapshot: Snapshot, forecaster: Forecaster, reads: Measurements) -> 
         series = series_of_snapshot(snapshot, forecaster.series.measure)
     except InputError as error:
         reason = str(error)
-    forecaster.bound_to([*(series.sensors if series is not None else ()), *sorted({one.sensor for one in observed})])
+    forecaster.bound_to([*(series.sensors if series is not None else ()), *(one.sensor for one in observed)])
     window = Window(forecaster.series)
     if series is not None:
         try:

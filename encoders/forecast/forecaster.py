@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -119,16 +119,17 @@ class Forecaster:
         np.fill_diagonal(found, 0)
         return found
 
-    def bound_to(self, sensors: Sequence[str]) -> None:
+    def bound_to(self, sensors: Iterable[str]) -> None:
         """Calls its sensors as a graph does, if it was trained on a file and only knows their names there.
 
         Args:
             sensors: ids such as `detector:city/a1`, of which `a1` is the name; names that several have bind to none.
         """
-        if not sensors or set(sensors) & set(self.series.sensors):
+        known = set(sensors)
+        if known & set(self.series.sensors):
             return
         ids: dict[str, list[str]] = {}
-        for id_ in sensors:
+        for id_ in sorted(known):
             ids.setdefault(id_.rpartition("/")[2], []).append(id_)
         found = [ids.get(quote(name, safe=""), [name]) for name in self.series.sensors]
         called = tuple(

@@ -126,7 +126,7 @@ async def test_a_forecast_is_written_once_replaced_and_taken_back(embedded_backe
 
 def test_a_forecaster_of_a_file_is_bound_to_the_graph_by_names():
     made = train_forecaster(replace(waves(3), sensors=tuple("abcdef")), replace(QUICK, epochs=2))
-    made.bound_to(["detector:x/a", "detector:x/b", "detector:y/b", "detector:x/c"])
+    made.bound_to(["detector:x/a", "detector:x/a", "detector:x/b", "detector:y/b", "detector:x/c"])
     assert made.series.sensors == ("detector:x/a", "b", "detector:x/c", "d", "e", "f")
     made.bound_to(["detector:z/a", "detector:x/a"])  # they are met already
     assert made.series.sensors[0] == "detector:x/a"
