@@ -19,7 +19,8 @@ _EARTH_M = 6_371_000.0
 
 
 def weights_of_places(places: Sequence[Place | None]) -> NDArray[np.float32]:
-    """float32 (sensors, sensors): exp(-(d/σ)²) of the distance to the nearest sensors, σ the spread of these distances.
+    """float32 (sensors, sensors): exp(-(d/σ)²) of the distance to the nearest sensors, σ the spread of these distances,
+    or their median if they hardly differ.
 
     A sensor without a place has no neighbours.
     """
@@ -35,7 +36,8 @@ def weights_of_places(places: Sequence[Place | None]) -> NDArray[np.float32]:
     kept = np.zeros(distance.shape, np.bool_)
     kept[row, nearest.ravel()] = True
     kept |= kept.T
-    sigma = max(float(distance[kept].std()), 1.0)  # sensors at one spot are neighbours, too
+    spread, middle = float(distance[kept].std()), float(np.median(distance[kept]))
+    sigma = max(spread if spread > middle / 2 else middle, 1.0)  # all at about one distance, or at one spot
     weight = np.where(kept, np.exp(-((np.where(kept, distance, 0) / sigma) ** 2)), 0)
     table[np.ix_(known, known)] = np.where(weight >= LEAST, weight, 0)
     return table

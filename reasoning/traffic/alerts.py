@@ -49,9 +49,13 @@ class Alert:
 
 
 class Alerts:
-    """Remembers the last forecast that was made before the step that is being measured."""
+    """Remembers the last forecast that was made before the step that is being measured.
+
+    Of a sensor there is one alert a step, however often it measures.
+    """
 
     def __init__(self) -> None:
+        self._told: dict[str, int] = {}
         self._before: tuple[Newest, Array] | None = None
         self._latest: tuple[Newest, Array] | None = None
 
@@ -76,7 +80,9 @@ class Alerts:
                 continue
             low, median, high = np.round(found[at, step].astype(np.float64), 3).tolist()
             score = max(low - one.value, one.value - high) / max(high - low, _LEAST_WIDTH)
-            if score > THRESHOLD:
+            begins = newest.time(PAST + step)
+            if score > THRESHOLD and self._told.get(one.sensor) != begins:
+                self._told[one.sensor] = begins
                 return Alert(one.sensor, one.time, one.value, round(score, 3), low, median, high, newest.end)
             return None
         return None
