@@ -42,7 +42,7 @@ class Forecasting:
         self._taken: dict[str, int] = {}
         self._lock = asyncio.Lock()
 
-    async def forecaster(self) -> Forecaster:
+    async def _loaded(self) -> Forecaster:
         """The forecaster of the settings; loaded anew when it was trained anew.
 
         Raises:
@@ -87,7 +87,7 @@ class Forecasting:
             InputError: what is asked or posted makes no sense; names the field.
         """
         async with self._lock:
-            forecaster = await self.forecaster()
+            forecaster = await self._loaded()
             steps_until(minutes, forecaster.series.step_s)
             version: int | None = None
             if posted is None:
@@ -103,7 +103,7 @@ class Forecasting:
                 measured = [Measured(name, one.times, one.values) for name, one in zip(named, posted, strict=True)]
                 window = newest(series_of_measured(measured, forecaster.series), forecaster.series)
                 sensors = sensors or named
-            asked, _ = await self.asked(sensors, minutes)
+            asked = _ids(forecaster, sensors)
             found: Array = await asyncio.to_thread(forecaster.ahead, window)
             answered = answer(forecaster, window, found, asked, minutes, version)
             written = await write_forecast(store, forecaster, window, found) if write else None
@@ -117,11 +117,9 @@ class Forecasting:
             NotFoundError: the forecaster has no such sensor; names the field.
             InputError: the time is too short or too long.
         """
-        forecaster = await self.forecaster()
-        steps = steps_until(minutes, forecaster.series.step_s)
-        if sensors is None:
-            return None, steps
-        return [_sensor(forecaster, name, f"sensors[{at}]") for at, name in enumerate(sensors)], steps
+        async with self._lock:
+            forecaster = await self._loaded()
+        return _ids(forecaster, sensors), steps_until(minutes, forecaster.series.step_s)
 
     async def follow(self, store: GraphStore) -> tuple[int, list[Measurement], Newest, Forecaster]:
         """What was measured since the last look, and the newest window with it; and the version of the graph.
@@ -131,7 +129,7 @@ class Forecasting:
             InputError: the forecaster is damaged.
         """
         async with self._lock:
-            forecaster = await self.forecaster()
+            forecaster = await self._loaded()
             new = await self._follow(store, forecaster)
             return self._version, new, _newest(self._window), forecaster
 
@@ -153,7 +151,9 @@ class Forecasting:
         async for changed, measurements in reads.since(store, self._version):
             for one in measurements:
                 taken[one.id] = changed
-                if self._taken.get(one.id) != changed and self._window.add(one.sensor, one.time, one.value):
+                if self._taken.get(one.id) != changed and self._window.add(
+                    one.sensor, one.time, one.value, alone=one.alone
+                ):
                     new.append(one)
         self._version, self._taken = version, taken
         return new
@@ -193,6 +193,12 @@ def _window(snapshot: Snapshot, forecaster: Forecaster, reads: Measurements) -> 
     if window.empty:
         raise ConflictError(f"the graph has nothing to forecast from: {reason}")
     return window
+
+
+def _ids(forecaster: Forecaster, sensors: Sequence[str] | None) -> list[str] | None:
+    if sensors is None:
+        return None
+    return [_sensor(forecaster, name, f"sensors[{at}]") for at, name in enumerate(sensors)]
 
 
 def _sensor(forecaster: Forecaster, name: str, field: str) -> str:

@@ -59,7 +59,7 @@ class Tick:
         if self.newest is None or self.found is None or self.forecaster is None:
             return {"problem": self.problem}
         newest, kept = self.newest, self.forecaster.series
-        wanted = kept.sensors if sensors is None else sensors
+        wanted = kept.sensors if sensors is None else [name for name in sensors if name in kept.place]
         among = set(wanted)
         rounded = np.round(self.found[:, :steps].astype(np.float64), 2)
         forecasts = {

@@ -72,9 +72,10 @@ def evaluate(
     found[name] = forecast_metrics(asked, forecaster.forecast(asked), truth)
     seconds[name] = time.perf_counter() - start
     if json:
-        print_json(
-            {name: asdict(of) | {"mean_mae": of.mean_mae, "seconds": seconds[name]} for name, of in found.items()}
-        )
+        told = {way: asdict(of) | {"mean_mae": of.mean_mae, "seconds": seconds[way]} for way, of in found.items()}
+        own = told.pop(name)
+        coverage = sum(own["covered"].values()) / max(len(own["covered"]), 1)
+        print_json(own | {"by": name, "coverage90": coverage, "baselines": told})
         return
     minutes = list(found[name].mae)
     rows = table("by", *(f"MAE {m} min" for m in minutes), *(f"RMSE {m} min" for m in minutes), "MAE", "covered", "s")

@@ -30,12 +30,14 @@ class Measurement:
     Attributes:
         id: of the entity that holds it.
         time: seconds since 1970, UTC.
+        alone: it is the value of a step, of a series.
     """
 
     id: str
     sensor: str
     time: float
     value: float
+    alone: bool = False
 
 
 class Measurements:
@@ -78,7 +80,7 @@ class Measurements:
             start, step = _seconds(told["started_at"]), float(told["step_seconds"])
             for at, value in enumerate(orjson.loads(told["values"])):
                 if value is not None:
-                    yield Measurement(id_, sensor, start + at * step, float(value))
+                    yield Measurement(id_, sensor, start + at * step, float(value), alone=True)
 
 
 def _seconds(time: object) -> float:

@@ -98,13 +98,14 @@ class Window:
             steps = steps[known[steps, sensor]]
             self._put(sensor, first + steps, series.values[steps, sensor].astype(np.float64))
 
-    def add(self, sensor: str, time: float, value: float) -> bool:
+    def add(self, sensor: str, time: float, value: float, *, alone: bool = False) -> bool:
         """Takes in one measurement, the mean of a step counting; False if it is of no sensor here, or too old.
 
         Args:
             sensor: id.
             time: seconds since 1970, UTC.
             value: in the unit of the measure.
+            alone: instead of what was measured in the step.
         """
         at = self._series.place.get(sensor)
         if at is None:
@@ -115,7 +116,7 @@ class Window:
         row = slot % _KEPT
         if slot < self._slot[row, at]:
             return False
-        if slot > self._slot[row, at]:
+        if alone or slot > self._slot[row, at]:
             self._put(at, np.array([slot]), np.array([value]))
         elif value < 0:
             self._below[row, at] = True

@@ -148,12 +148,14 @@ def test_measurements_find_their_step_each_by_its_own_clock():
     assert window.add("detector:1", now - 1800, 30)  # late
     assert window.add("detector:2", now + 1e7, 60)  # its clock is wrong
     assert window.add("detector:3", now + 5, -1)
+    assert window.add("detector:4", now - 900, 20, alone=True)  # a series that was corrected
     assert not window.add("detector:1", now - 1e6, 30)
     assert not window.add("nobody", now, 30)
     found = window.newest()
     assert found.end == now
     assert found.series.values[-1, [0, 1]].tolist()[0] == 42  # the mean of the step
     assert found.series.values[-3, 1] == 40  # the mean of what was there and what came late
+    assert found.series.values[-2, 4] == 20
     assert list(found.why_not) == ["detector:2"]
     assert found.negative == 1
     assert found.last.tolist() == [11, 10, -1, 10, 10, 10]
