@@ -30,6 +30,8 @@ from api.routes import (
     same,
     sources,
     traffic_anomalies,
+    traffic_forecast,
+    traffic_live,
     traffic_route,
     traffic_scene,
 )
@@ -77,6 +79,8 @@ def create_app(settings: Settings) -> FastAPI:
         traffic_anomalies.router,
         traffic_route.router,
         traffic_scene.router,
+        traffic_forecast.router,
+        traffic_live.router,
     ):
         app.include_router(router)
     add_error_handlers(app)

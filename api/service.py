@@ -35,7 +35,11 @@ from kg.store import GraphStore, Retraction, open_store
 
 if TYPE_CHECKING:
     from api.diagnosing import Diagnosing
+    from api.forecasting import Forecasting
+    from api.live import Live
     from api.routing import Routing
+    from encoders.forecast.forecast_graph import Written
+    from encoders.forecast.posted import Measured
     from encoders.graph.embed_graph import Embedded, Similar
     from encoders.graph.enhance_graph import Enhanced
     from encoders.graph.enhance_graph import Progress as LinkProgress
@@ -43,6 +47,7 @@ if TYPE_CHECKING:
     from encoders.graph.model import LinkPredictor
     from reasoning.diagnosis.annotations import PhenotypeAnnotations
     from reasoning.diagnosis.diagnose import Reasoner
+    from reasoning.traffic.forecast_answer import ForecastAnswer
     from reasoning.traffic.scenes import SceneJudge
 
 log = structlog.get_logger("service")
@@ -72,6 +77,8 @@ class Service:
         self.settings = settings
         self._store: GraphStore | None = None
         self._diagnosing: Diagnosing | None = None
+        self._forecasting: Forecasting | None = None
+        self._live: Live | None = None
         self._similar: Similar | None = None
         self._why_not_ready = "the graph is being opened"
         self._version = -1
@@ -101,6 +108,8 @@ class Service:
 
     async def close(self) -> None:
         """Closes the graph."""
+        self.end_live()
+        self._live = None
         if self._diagnosing is not None:
             self._diagnosing.close()
             self._diagnosing = None
@@ -220,6 +229,70 @@ class Service:
         from api.diagnosing import load_annotations
 
         return await load_annotations(self.settings, self.store)
+
+    # ---- traffic
+
+    async def forecasting(self) -> Forecasting:
+        """What forecasts sensors.
+
+        Raises:
+            InputError: torch is not installed.
+        """
+        if self._forecasting is None:
+            self._forecasting = await asyncio.to_thread(_forecasting, self.settings)
+        return self._forecasting
+
+    async def forecast(
+        self,
+        sensors: Sequence[str] | None,
+        minutes: float | None,
+        posted: Sequence[Measured] | None,
+        *,
+        write: bool = False,
+    ) -> tuple[ForecastAnswer, Written | None]:
+        """What sensors will measure; see `api.forecasting`.
+
+        Raises:
+            ConflictError: there is no forecaster, or the graph has no series of its sensors.
+            NotFoundError: the forecaster has no such sensor; names the field.
+            InputError: what is asked or posted makes no sense; names the field.
+        """
+        answered = await (await self.forecasting()).answer(self.store, sensors, minutes, posted, write=write)
+        if write:
+            self.look_again()
+        return answered
+
+    async def listen(self, sensors: Sequence[str] | None, minutes: float | None) -> tuple[list[str] | None, int]:
+        """Makes `live` ready; returns the ids of the sensors asked for (None: all), and how many steps ahead.
+
+        Raises:
+            ConflictError: there is no forecaster, or the graph has nothing to forecast from.
+            NotFoundError: the forecaster has no such sensor; names the field.
+            InputError: so far ahead nothing is forecast; or torch is not installed.
+        """
+        forecasting = await self.forecasting()
+        if self._live is None:
+            from api.live import Live
+
+            self._live = Live(forecasting, lambda: self.store, self.settings.live_s)
+        await self._live.ready()
+        return await forecasting.asked(sensors, minutes)
+
+    @property
+    def live(self) -> Live:
+        """What happens now; see `api.live`.
+
+        Raises:
+            NotReadyError: nobody has asked for it by `listen`.
+        """
+        if self._live is None:
+            raise NotReadyError(self._why_not_ready)
+        return self._live
+
+    def end_live(self) -> None:
+        """Lets those go who listen to what happens."""
+        if self._live is not None:
+            self._live.end()
 
     # ---- looking things up
 
@@ -572,6 +645,17 @@ def _link_prediction(weights: Path | None) -> tuple[Callable[..., Awaitable[Enha
         from encoders.graph.enhance_graph import enhance_graph
         from encoders.graph.weights import load_predictor
     return enhance_graph, load_predictor(weights)
+
+
+def _forecasting(settings: Settings) -> Forecasting:
+    """Importing torch takes seconds.
+
+    Raises:
+        InputError: torch is not installed.
+    """
+    with _needs_torch("forecasting"):
+        from api.forecasting import Forecasting
+    return Forecasting(settings)
 
 
 def _similar(settings: Settings) -> Similar:

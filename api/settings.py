@@ -57,6 +57,9 @@ class Settings(BaseSettings):
         16, description="Jobs (ingestions, enhancements) that may wait; they run one after the other.", ge=1
     )
     refresh_s: float = Field(2.0, description="Seconds between looks for changes that other processes made.", gt=0)
+    live_s: float = Field(
+        0.25, description="Seconds between looks for new measurements while somebody follows `/v1/traffic/live`.", gt=0
+    )
     ranker: Path | None = Field(
         None, description="Folder of a ranker trained by `evigraph train diagnosis`. Default: the one that is shipped."
     )
@@ -65,6 +68,9 @@ class Settings(BaseSettings):
     )
     scene_weights: Path | None = Field(
         None, description="Folder of weights trained by `evigraph train scene`. Default: the ones that are shipped."
+    )
+    forecaster: Path | None = Field(
+        None, description="Folder of a forecaster trained by `evigraph train forecast`. Default: none."
     )
     predicted: bool = Field(
         False, description="Whether answers use links that `evigraph enhance` predicted; they are marked as predicted."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,9 +13,12 @@ from api.cli.common import EVALUATE, TRAIN, Json, err, group, out, print_json, t
 from kg.errors import InputError
 
 if TYPE_CHECKING:
+    from api.service import Service
     from encoders.forecast.evaluation import ForecastMetrics
+    from encoders.forecast.forecast_graph import Written
     from encoders.forecast.series import SensorSeries
     from encoders.forecast.training import Progress
+    from reasoning.traffic.forecast_answer import ForecastAnswer
 
 Measure = Annotated[str | None, typer.Option(help="Which measure, e.g. speed, if there are several.")]
 Seed = Annotated[int, typer.Option(help="The same seed and series give the same forecaster.")]
@@ -70,9 +72,10 @@ def evaluate(
     found[name] = forecast_metrics(asked, forecaster.forecast(asked), truth)
     seconds[name] = time.perf_counter() - start
     if json:
-        print_json(
-            {name: asdict(of) | {"mean_mae": of.mean_mae, "seconds": seconds[name]} for name, of in found.items()}
-        )
+        told = {way: asdict(of) | {"mean_mae": of.mean_mae, "seconds": seconds[way]} for way, of in found.items()}
+        own = told.pop(name)
+        coverage = sum(own["covered"].values()) / max(len(own["covered"]), 1)
+        print_json(own | {"by": name, "coverage90": coverage, "baselines": told})
         return
     minutes = list(found[name].mae)
     rows = table("by", *(f"MAE {m} min" for m in minutes), *(f"RMSE {m} min" for m in minutes), "MAE", "covered", "s")
@@ -116,44 +119,58 @@ def forecast(
     folder: Annotated[Path, typer.Argument(help="Of a forecaster that `train forecast` made.")],
     paths: Annotated[list[Path] | None, typer.Argument(help="Files of series; default: what the graph has.")] = None,
     sensor: Annotated[list[str] | None, typer.Option(help="Only these; default: all.")] = None,
+    write: Annotated[bool, typer.Option("--write", help="Write the forecast of all sensors to the graph.")] = False,
     json: Json = False,
 ) -> None:
     """Forecasts the 12 steps after the last that was measured."""
-    import numpy as np
-
     from encoders.forecast.forecaster import Forecaster
-    from encoders.forecast.windows import PAST
+    from encoders.forecast.newest import newest
+    from reasoning.traffic.forecast import answer
 
     made = Forecaster.load(folder)
-    kept = made.series
-    series = _of_files_or_graph(context, paths, kept.measure).of_sensors(kept.sensors)
-    if series.step_s != kept.step_s:
-        raise InputError(f"steps of {series.step_s} s, not {kept.step_s} s as in what was learned from", "step_seconds")
-    if len(series) < PAST:
-        raise InputError(f"{len(series)} steps are too few to forecast from; {PAST} are the least", "series")
-    for name in sensor or ():
-        if name not in kept.sensors:
-            raise InputError(f"not a sensor of the forecaster: {name!r}", "--sensor")
-    [found] = made.forecast(series, np.array([len(series) - PAST]))
+    written: Written | None = None
+    if paths:
+        if write:
+            raise InputError("what is written must rest on the graph: ingest the files first", "--write")
+        series = _read(paths, made.series.measure)
+        made.bound_to(series.sensors)
+        window = newest(series, made.series)
+        if unknown := [name for name in sensor or () if name not in made.series.sensors]:
+            raise InputError(f"not a sensor of the forecaster: {unknown[0]!r}", "--sensor")
+        found = answer(made, window, made.ahead(window), sensor)
+    else:
+
+        async def work(service: Service) -> tuple[ForecastAnswer, Written | None]:
+            from api.forecasting import Forecasting
+
+            return await Forecasting(service.settings, made).answer(service.store, sensor, write=write)
+
+        found, written = with_service(context, work)
+    _print(found, written, json=json)
+
+
+def _print(found: ForecastAnswer, written: Written | None, *, json: bool) -> None:
+    steps = [(of.sensor, step) for of in found.forecasts for step in of.steps]
     rows = [
-        {"sensor": name, "time": _time(series, len(series) + step), "low": low, "median": median, "high": high}
-        for at, name in enumerate(kept.sensors)
-        if not sensor or name in sensor
-        for step, (low, median, high) in enumerate(np.round(found[at].astype(np.float64), 3).tolist())
+        {"sensor": name, "time": step.time, "low": step.low, "median": step.median, "high": step.high}
+        for name, step in steps
     ]
     if json:
-        print_json({"measure": kept.measure, "forecasts": rows})
+        told = asdict(found) | {"forecasts": rows}
+        print_json(told | {"written": asdict(written)} if written is not None else told)
         return
-    shown = table("sensor", "time", *(f"{kept.measure}, {what}" for what in ("low", "median", "high")))
+    shown = table("sensor", "time", *(f"{found.measure}, {what}" for what in ("low", "median", "high")))
     for column in shown.columns[:2]:
         column.overflow = "fold"
-    for row in rows:
-        shown.add_row(row["sensor"], row["time"], *(f"{row[what]:.1f}" for what in ("low", "median", "high")))
+    for name, step in steps:
+        shown.add_row(name, step.time, *(f"{value:.1f}" for value in (step.low, step.median, step.high)))
     out().print(shown)
-
-
-def _time(series: SensorSeries, step: int) -> str:
-    return datetime.fromtimestamp(series.start + step * series.step_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    for one in found.abstained:
+        out().print(f"{one.sensor} is not forecast: {one.reason}")
+    if written is not None:
+        out().print(
+            f"written for {written.sensors:,} sensors; `evigraph sources retract {written.source}` takes it back"
+        )
 
 
 def _of_files_or_graph(context: typer.Context, paths: list[Path] | None, measure: str | None) -> SensorSeries:

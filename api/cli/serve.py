@@ -33,7 +33,8 @@ def serve(
 
     class Server(uvicorn.Server):
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            # Jobs end first: those who follow one would otherwise keep their connection, and the server, open.
+            # These end first: those who follow them would otherwise keep their connection, and the server, open.
+            app.state.service.end_live()
             await app.state.jobs.stop()
             await super().shutdown(sockets)
 

@@ -58,7 +58,7 @@ class ForecastModel(nn.Module):
         state = gelu(self.first(torch.cat((windows, self.own.expand(len(windows), -1, -1)), -1)))
         networks = [self.along]  # without links it leaves each sensor's own state
         if self.graph:
-            networks += [self.against] * self.known + [torch.softmax(torch.relu(self.reads @ self.tells), 1)]
+            networks += [self.against] * self.known + [self.learned()]
         for mix, norm in zip(self.mix, self.norm, strict=True):
             mixed = torch.zeros_like(state)
             for convolution, network in zip(mix, networks, strict=True):  # type: ignore[call-overload]
@@ -66,6 +66,10 @@ class ForecastModel(nn.Module):
             state = norm(state + self.dropout(gelu(mixed)))
         change: Tensor = self.last(state).unflatten(-1, (FUTURE, len(QUANTILES)))
         return windows[..., PAST - 1, None, None] + change
+
+    def learned(self) -> Tensor:
+        """(sensors, sensors): how much each one of a row is told by each of a column, as was learned; rows sum to 1."""
+        return torch.softmax(torch.relu(self.reads @ self.tells), 1)
 
 
 def _share(near: Tensor) -> Tensor:

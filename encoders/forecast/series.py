@@ -6,12 +6,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from encoders.forecast.places import Place, named, weights_of_places
 from kg.errors import InputError
 from kg.model import Claim, Entity, Record
 from kg.snapshot import Snapshot
@@ -24,7 +26,7 @@ _MOST = 200_000_000
 """Numbers of an array, at most: about 0.8 GB."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class SensorSeries:
     """What sensors measured, step by step.
 
@@ -35,6 +37,7 @@ class SensorSeries:
         step_s: seconds between steps.
         values: float32 (steps, sensors); NaN where nothing was measured.
         near: float32 (sensors, sensors), how near the one of a row is to the one of a column, 0…1; 0 on the diagonal.
+        unit: UCUM, of the values; empty if none is stated.
     """
 
     measure: str
@@ -43,6 +46,12 @@ class SensorSeries:
     step_s: int
     values: Array
     near: Array
+    unit: str = ""
+
+    @cached_property
+    def place(self) -> dict[str, int]:
+        """Column of each sensor."""
+        return {sensor: at for at, sensor in enumerate(self.sensors)}
 
     def __len__(self) -> int:
         """How many steps."""
@@ -76,8 +85,7 @@ class SensorSeries:
         Raises:
             InputError: it has none of them.
         """
-        place = {sensor: at for at, sensor in enumerate(self.sensors)}
-        at = np.array([place.get(sensor, -1) for sensor in sensors])
+        at = np.array([self.place.get(sensor, -1) for sensor in sensors])
         if (at < 0).all():
             raise InputError(f"none of the sensors, such as {sensors[0]!r}, has a series of {self.measure}", "sensors")
         values = np.where(at >= 0, self.values[:, at], np.nan).astype(np.float32)
@@ -94,10 +102,13 @@ def series_of_records(records: Iterable[Record], measure: str | None = None) -> 
     days: dict[str, dict[str, Any]] = {}
     names: dict[str, str] = {}
     observed: dict[str, str] = {}
+    places: dict[str, Place] = {}
     near: dict[str, dict[tuple[str, str], float]] = defaultdict(dict)
     for record in records:
         if isinstance(record, Entity) and "Series" in record.classes:
             days[record.id] = dict(record.properties)
+        elif isinstance(record, Entity) and (place := _place(record.properties)) is not None:
+            places[record.id] = place  # named by its street, perhaps
         elif isinstance(record, Entity):
             names[record.id] = str(record.properties.get("name", record.id))
         elif isinstance(record, Claim) and record.relation == "OBSERVES":
@@ -110,7 +121,8 @@ def series_of_records(records: Iterable[Record], measure: str | None = None) -> 
         network: {(names.get(one, one), names.get(other, other)): number for (one, other), number in of.items()}
         for network, of in near.items()
     }
-    return _series(days, called, pairs, measure)
+    standing = {names.get(id_) or named(id_, set(called.values())): place for id_, place in places.items()}
+    return _series(days, called, pairs, standing, measure)
 
 
 def series_of_snapshot(snapshot: Snapshot, measure: str | None = None) -> SensorSeries:
@@ -129,29 +141,46 @@ def series_of_snapshot(snapshot: Snapshot, measure: str | None = None) -> Sensor
         pair = snapshot.id(snapshot.subject(fact)), snapshot.id(snapshot.object(fact))
         for claim in snapshot.claims(fact):
             near[str(claim.qualifiers.get("predicate", ""))][pair] = float(claim.qualifiers.get("number", 1.0))
-    return _series(days, observed, near, measure)
+    sensors = {id_: snapshot.properties(at) for id_, at in zip(*_of_ids(snapshot, observed.values()), strict=True)}
+    places = {id_: place for id_, properties in sensors.items() if (place := _place(properties)) is not None}
+    return _series(days, observed, near, places, measure)
+
+
+def _of_ids(snapshot: Snapshot, ids: Iterable[str]) -> tuple[list[str], list[int]]:
+    unique = sorted(set(ids))
+    return unique, snapshot.indices(unique).tolist()
+
+
+def _place(properties: Mapping[str, Any]) -> Place | None:
+    if "latitude" not in properties or "longitude" not in properties:
+        return None
+    return float(properties["latitude"]), float(properties["longitude"])
 
 
 def _series(
     days: Mapping[str, Mapping[str, Any]],
     observed: Mapping[str, str],
     near: Mapping[str, Mapping[tuple[str, str], float]],
+    places: Mapping[str, Place],
     measure: str | None,
 ) -> SensorSeries:
     """One array of them all.
 
     Raises:
-        InputError: no series of the measure, several measures and none named, unequal steps, or too long a time.
+        InputError: no series of the measure, several measures and none named, several units, unequal steps, or too long
+            a time.
     """
     measures = Counter(str(day.get("measure", "")) for day in days.values())
     if measure is None and len(measures) > 1:
         raise InputError(f"name one of the measures: {', '.join(sorted(measures))}", "measure")
     chosen = measure if measure is not None else next(iter(measures), "")
     parts = []
+    units = set()
     for id_, day in days.items():
         if str(day.get("measure", "")) == chosen and "step_seconds" in day and id_ in observed:
             start = datetime.fromisoformat(str(day["started_at"])).timestamp()
             parts.append((observed[id_], start, float(day["step_seconds"]), str(day["values"])))
+            units.add(str(day.get("measure_unit", "")))
     if not parts:
         raise InputError(f"no series of {chosen or 'anything'} at equal steps", "measure")
     step = min(step for _, _, step, _ in parts)
@@ -174,7 +203,10 @@ def _series(
     table = np.full((last, len(sensors)), np.nan, np.float32)
     for column, at, numbers in rows:
         table[at, column] = numbers
-    return SensorSeries(chosen, tuple(sensors), int(begin), int(step), table, _weights(near, place))
+    if len(units) > 1:
+        raise InputError(f"several units of {chosen}: {', '.join(sorted(units))}", "measure_unit")
+    weights = _weights(near, place) if near else weights_of_places([places.get(sensor) for sensor in sensors])
+    return SensorSeries(chosen, tuple(sensors), int(begin), int(step), table, weights, units.pop())
 
 
 def _weights(near: Mapping[str, Mapping[tuple[str, str], float]], place: Mapping[str, int]) -> Array:
@@ -184,13 +216,12 @@ def _weights(near: Mapping[str, Mapping[tuple[str, str], float]], place: Mapping
     direction only holds for both.
     """
     table = np.zeros((len(place), len(place)), np.float32)
-    if near:
-        network = max(near.values(), key=lambda pairs: (len(set(pairs.values())), len(pairs)))
-        number = np.array(list(network.values()))
-        weight = number if number.max() <= 1 else np.exp(-((number / max(float(number.std()), 1e-9)) ** 2))
-        for (one, other), value in zip(network, weight.tolist(), strict=True):
-            if one in place and other in place and one != other:
-                table[place[one], place[other]] = value
-                if (other, one) not in network:
-                    table[place[other], place[one]] = value
+    network = max(near.values(), key=lambda pairs: (len(set(pairs.values())), len(pairs)))
+    number = np.array(list(network.values()))
+    weight = number if number.max() <= 1 else np.exp(-((number / max(float(number.std()), 1e-9)) ** 2))
+    for (one, other), value in zip(network, weight.tolist(), strict=True):
+        if one in place and other in place and one != other:
+            table[place[one], place[other]] = value
+            if (other, one) not in network:
+                table[place[other], place[one]] = value
     return table

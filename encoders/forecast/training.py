@@ -1,4 +1,4 @@
-"""Training of a forecaster: networks of several seeds, whose mean forecasts, and how wide their intervals must be.
+"""Training of a forecaster: networks of several seeds and trees, whose mean forecasts, and how wide intervals must be.
 
 The last part of the series tells when to stop and how wide the intervals are; then, unless it is not to be learned
 from, the networks are trained anew on all of it, for as long.
@@ -20,6 +20,7 @@ from encoders.forecast.forecaster import Forecaster
 from encoders.forecast.model import QUANTILES, ForecastModel
 from encoders.forecast.profile import Profile
 from encoders.forecast.series import Array, SensorSeries
+from encoders.forecast.trees import Trees
 from encoders.forecast.windows import FUTURE, PAST, Scale, by_day, hide, starts, targets
 from encoders.graph.weights import best_device
 from kg.errors import InputError
@@ -39,7 +40,8 @@ class ForecastSettings:
         batch: windows of a step.
         rate: greatest learning rate of AdamW, in one cycle (Smith and Topin 2019).
         decay: of the weights.
-        hidden: share of sensors that are silent in a window, so that gaps are learned.
+        hidden: mean share of sensors that are silent in a window, so that gaps are learned.
+        trees: of each step ahead; 0: networks alone.
         judged: share of the series, its end, that tells when to stop.
         refit: train on all of the series in the end.
         graph: whether sensors see their neighbours.
@@ -51,7 +53,8 @@ class ForecastSettings:
     batch: int = 32
     rate: float = 2e-3
     decay: float = 1e-2
-    hidden: float = 0.05
+    hidden: float = 0.15
+    trees: int = 250
     judged: float = 0.125
     refit: bool = True
     graph: bool = True
@@ -87,7 +90,8 @@ def _fit(
     first = starts(series)
     windows = by_day(series, first, scale, profile)
     truth = torch.from_numpy(scale.to(targets(series, first)))
-    near = torch.from_numpy(series.near if settings.graph else np.zeros_like(series.near))
+    seen_near = series.near if settings.graph else np.zeros_like(series.near)
+    near = torch.from_numpy(seen_near)
     made = Forecaster(series, scale, profile.usual(), [], asdict(settings))
     for member in range(settings.members):
         torch.manual_seed(settings.seed * 1000 + member)
@@ -114,6 +118,11 @@ def _fit(
                     best = error, epoch + 1, copy.deepcopy(model)
         made.members.append((best[2] if judged is not None else model).eval())
         made.epochs.append(best[1] if judged is not None else epochs)
+    if settings.trees:
+        hidden = hide(windows, settings.hidden, torch.Generator().manual_seed(settings.seed))
+        made.trees = Trees.fit(
+            hidden, truth, seen_near, settings.trees, settings.seed, lambda done, of: progress("Trees", done, of)
+        )
     return made
 
 

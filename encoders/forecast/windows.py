@@ -69,11 +69,17 @@ def inputs(series: SensorSeries, first: Longs, scale: Scale, usual: Array) -> Te
 
 
 def hide(windows: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """The windows as if some of their values had not been measured: of each a random share of sensors is silent."""
+    """The windows as if some of their values had not been measured.
+
+    Of each window a random share of sensors, from none to twice the mean `share`, is silent: every other one all along,
+    the rest from some step on until now.
+    """
     windows = windows.clone()
-    silent = torch.rand(windows.shape[:2], generator=generator) < share
-    long = torch.randint(1, PAST + 1, silent.shape, generator=generator)
-    gone = silent[..., None] & (torch.arange(PAST) >= PAST - long[..., None])  # from some step on until now
+    shape = windows.shape[:2]
+    silent = torch.rand(shape, generator=generator) < 2 * share * torch.rand(shape[0], 1, generator=generator)
+    long = torch.randint(1, PAST + 1, shape, generator=generator)
+    long = torch.where(torch.rand(shape, generator=generator) < 0.5, PAST, long)
+    gone = silent[..., None] & (torch.arange(PAST) >= PAST - long[..., None])
     values, measured, then = (windows[..., at * PAST : (at + 1) * PAST] for at in range(3))
     kept = torch.gather(values, 2, (PAST - 1 - long).clamp(min=0)[..., None])
     values[...] = torch.where(gone, torch.where(long[..., None] < PAST, kept, then), values)

@@ -7,9 +7,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 import httpx
 
@@ -23,14 +24,15 @@ def _free_port() -> int:
 class Server:
     """A running `evigraph serve`."""
 
-    def __init__(self, graph: str, data: Path) -> None:
+    def __init__(self, graph: str, data: Path, settings: Mapping[str, str]) -> None:
         self.port = _free_port()
         self.log = data / "serve.log"
         data.mkdir(parents=True, exist_ok=True)
+        fixed = {"EVIGRAPH_GRAPH": graph, "EVIGRAPH_DATA": str(data), "EVIGRAPH_LOG_FORMAT": "json"}
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [str(Path(sys.executable).with_name("evigraph")), "serve", "--port", str(self.port)],
-                env=os.environ | {"EVIGRAPH_GRAPH": graph, "EVIGRAPH_DATA": str(data), "EVIGRAPH_LOG_FORMAT": "json"},
+                env=os.environ | fixed | dict(settings),
                 stderr=log,
             )
         self.url = f"http://127.0.0.1:{self.port}"
@@ -49,9 +51,9 @@ class Server:
 
 
 @contextmanager
-def serving(graph: str, data: Path) -> Iterator[Server]:
-    """A server that is ready; it is killed afterwards, if it still runs."""
-    server = Server(graph, data)
+def serving(graph: str, data: Path, settings: Mapping[str, str] = MappingProxyType({})) -> Iterator[Server]:
+    """A server that is ready, with more settings, if need be; it is killed afterwards, if it still runs."""
+    server = Server(graph, data, settings)
     try:
         server.wait_ready()
         yield server

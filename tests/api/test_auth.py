@@ -31,6 +31,8 @@ _ROUTES = {
         ("GET", "/v1/merges"),
         ("GET", "/v1/readers"),
         ("GET", "/v1/runs"),
+        ("POST", "/v1/traffic/forecast"),
+        ("GET", "/v1/traffic/live"),
         ("GET", "/metrics"),
     ],
     Role.WRITER: [

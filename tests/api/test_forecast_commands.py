@@ -37,9 +37,10 @@ def test_forecasts_are_measured_beside_baselines(files: tuple[str, str], capfd: 
     code, printed, error = run(capfd, "evaluate", "forecast", "--train", train, "--test", test, *quick, "--json")
     assert code == 0, error
     found = json.loads(printed)
-    assert list(found) == ["last value", "usual day", "ridge", "LSTM", "graph network"]
-    assert all(set(of["mae"]) == {"15", "30", "60"} for of in found.values())
-    assert found["graph network"]["covered"]
+    assert list(found["baselines"]) == ["last value", "usual day", "ridge", "LSTM"]
+    assert all(set(of["mae"]) == set(of["rmse"]) == {"15", "30", "60"} for of in (found, *found["baselines"].values()))
+    assert found["by"] == "graph network"
+    assert 0 < found["coverage90"] == pytest.approx(sum(found["covered"].values()) / 3)
     alone = ("--no-graph", "--no-baselines")
     code, printed, error = run(capfd, "evaluate", "forecast", "--train", train, "--test", test, *quick, *alone)
     assert code == 0, error

@@ -19,7 +19,7 @@ from kg.model import Claim, Entity, Source
 from kg.snapshot import load_snapshot
 from tests.support.backends import Backend
 
-QUICK = ForecastSettings(epochs=4, members=1, rate=5e-3)
+QUICK = ForecastSettings(epochs=4, members=1, rate=5e-3, trees=20)
 
 
 def waves(days: int = 5, sensors: int = 6, seed: int = 0) -> SensorSeries:
