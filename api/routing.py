@@ -36,6 +36,15 @@ class Routing:
         speeds = [*(self._observed if observed else ()), *question.speeds]
         return await asyncio.to_thread(planner.answer, replace(question, speeds=speeds))
 
+    async def network(self, store: GraphStore) -> RoadNetwork:
+        """The road network of the graph's version now.
+
+        Raises:
+            ConflictError: the graph has no road segments.
+        """
+        async with self._lock:
+            return (await self._follow(store)).network
+
     async def _follow(self, store: GraphStore) -> RoutePlanner:
         version = await store.version()
         if self._snapshot is None or self._snapshot.version != version or self._planner is None:

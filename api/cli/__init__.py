@@ -12,6 +12,7 @@ import typer
 
 from api.cli import (
     anomaly,
+    cause,
     conflicts,
     deadletters,
     diagnosis,
@@ -78,6 +79,7 @@ for module in (
     fusion,
     links,
     anomaly,
+    cause,
     route,
     scene,
     conflicts,

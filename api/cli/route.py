@@ -45,7 +45,7 @@ def route(
             raise InputError(f"is no SEGMENT=m/s: {given}", "speed") from None
     question = RouteQuestion(_place(start), _place(end), depart, vehicle_class, count, speeds, closed or ())
     if net is not None:
-        answer = RoutePlanner(_of_file(net)).answer(question)
+        answer = RoutePlanner(network_of_file(net)).answer(question)
     else:
         with err().status("Reading the graph …"):
             answer = with_service(context, lambda service: service.routing.answer(service.store, question))
@@ -55,7 +55,12 @@ def route(
         _print(answer)
 
 
-def _of_file(path: Path) -> RoadNetwork:
+def network_of_file(path: Path) -> RoadNetwork:
+    """The road network of a SUMO file.
+
+    Raises:
+        InputError: there is no such file, or it holds no road segments.
+    """
     from ingestion.readers.base import get_reader
     from reasoning.traffic.road_network import network_of_records
 
