@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -10,6 +11,10 @@ from kg.errors import InputError
 from reasoning.traffic.rules import RuleBook, SceneConcept
 from reasoning.traffic.scene import Evidence, Observation
 
+_BETWEEN = str.maketrans("_-/", "   ")
+_ANY_SIGN = {"traffic sign", "road sign", "sign"}
+_NUMBER = re.compile(r"\b[1-9]\d{0,2}\b")
+_KMH_OF_MPH = 1.609344
 _HORIZON = 0.5
 _NEAR = 0.6
 _HALF_WIDTH_FAR = 0.06
@@ -67,24 +72,59 @@ class BoxReader:
     """Finds the concepts of a rule book that detected boxes mean."""
 
     def __init__(self, book: RuleBook) -> None:
+        self._book = book
         self._by_label: dict[str, list[SceneConcept]] = {}
+        self._patterns: list[tuple[re.Pattern[str], SceneConcept]] = []
         for concept in book.concepts.values():
-            for label in concept.object_labels:
-                self._by_label.setdefault(_normal(label), []).append(concept)
+            for label in {_normal(label) for label in (*concept.object_labels, *_sign_names(concept))}:
+                self._by_label.setdefault(label, []).append(concept)
+            self._patterns += [(re.compile(pattern), concept) for pattern in concept.patterns]
 
     def read(self, boxes: Iterable[DetectedBox]) -> list[Observation]:
         """What the boxes show; a box of unknown label, or out of the zone that a concept asks for, shows nothing."""
         found = []
         for detected in boxes:
-            for concept in self._by_label.get(_normal(detected.label), ()):
-                if concept.zone == "ahead" and (detected.box is None or not in_the_way(detected.box)):
-                    continue
+            near = detected.box is not None and in_the_way(detected.box)
+            meant = [concept.id for concept in self._meant(detected) if concept.zone != "ahead" or near]
+            for shows in self._book.most_specific(meant):
                 evidence = Evidence(
                     "box", detected.label, detected.confidence, detected.box, None, None, detected.source
                 )
-                found.append(Observation(concept.id, detected.confidence, evidence))
+                found.append(Observation(shows, detected.confidence, evidence))
         return found
+
+    def speed(self, detected: DetectedBox) -> tuple[SceneConcept, float] | None:
+        """The sign with a number that a box shows, and its km/h: from the label, else from the text in the box."""
+        label = _normal(detected.label)
+        for pattern, concept in self._patterns:
+            if found := pattern.search(label):
+                return concept, _kmh(float(found[1]), label)
+        for concept in self._by_label.get(label, ()):
+            if concept.limits_speed and (found := _NUMBER.search(detected.text)):
+                return concept, _kmh(float(found[0]), f"{label} {detected.text}")
+        return None
+
+    def _meant(self, detected: DetectedBox) -> list[SceneConcept]:
+        label, text = _normal(detected.label), _normal(detected.text)
+        concepts = list(self._by_label.get(label, ()))
+        if not concepts and label in _ANY_SIGN and text:
+            concepts = [concept for concept in self._by_label.get(text, ()) if concept.id.startswith("sign/")]
+        concepts += [
+            concept for pattern, concept in self._patterns if pattern.search(label) and concept not in concepts
+        ]
+        return concepts
+
+
+def _sign_names(concept: SceneConcept) -> tuple[str, ...]:
+    """By which a detector may name a sign: in any language; other things it names by its own classes alone."""
+    return concept.names if concept.id.startswith("sign/") else ()
 
 
 def _normal(label: str) -> str:
-    return " ".join(label.casefold().replace("_", " ").replace("-", " ").split())
+    """In lower case, without punctuation between words; of `regulatory--stop--g1` the middle."""
+    parts = label.casefold().split("--")
+    return " ".join((parts[1] if len(parts) > 1 else parts[0]).translate(_BETWEEN).split())
+
+
+def _kmh(value: float, words: str) -> float:
+    return round(value * _KMH_OF_MPH, 1) if "mph" in words.casefold() else value

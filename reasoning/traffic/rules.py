@@ -6,7 +6,7 @@ The form is taught in `docs/traffic-rules.md`. Nothing of what a rule says is in
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -17,9 +17,15 @@ from kg.errors import InputError
 
 EG = "https://w3id.org/evigraph/"
 SKOS = "http://www.w3.org/2004/02/skos/core#"
-KNOWLEDGE = tuple(Path(kg.__file__).parent / "knowledge" / name for name in ("traffic_rules.ttl", "traffic_scenes.ttl"))
+_FILES = ("traffic_rules.ttl", "traffic_scenes.ttl", "traffic_signs.ttl")
+KNOWLEDGE = tuple(Path(kg.__file__).parent / "knowledge" / name for name in _FILES)
 """What comes along."""
 
+CODES = ("viennaCode", "stvoCode", "mutcdCode", "gtsrbClass")
+"""Catalogues of signs."""
+_EFFECTS = ("forbids", "permits", "requires")
+_SIGN = "authority/sign"
+_SIGN_STRENGTH = 0.97
 _TYPE = "http://www.w3.org/1999/02/22-rdf-syntax-ns#type"
 
 
@@ -45,19 +51,27 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class SceneConcept(Term):
-    """What a scene may show.
+    r"""What a scene may show.
 
     Attributes:
         names: all its names, of all languages.
         object_labels: a detector's classes that may mean it.
         zone: where a box of these has to be: `ahead`, `any`, or empty.
         phrases: lists of words that mean it where they stand in one clause; see `sentence`.
+        patterns: regular expressions of a detector's classes, whose first group is a number: `^pl(\d+)$`.
+        limits_speed: of a sign with a number: `maximum`, `minimum`, `end`, or empty.
+        articles: of a sign: where it is laid down.
+        codes: of a sign, by catalogue: `viennaCode`, `stvoCode`, `mutcdCode`, `gtsrbClass`.
     """
 
     names: tuple[str, ...] = ()
     object_labels: tuple[str, ...] = ()
     zone: str = ""
     phrases: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
+    limits_speed: str = ""
+    articles: tuple[str, ...] = ()
+    codes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +134,10 @@ class RuleBook:
         things: dict[str, Term] = {**self.concepts, **self.manoeuvres}
         return {name: tuple(_upwards(name, things)) for name in things}
 
+    def most_specific(self, names: Sequence[str]) -> list[str]:
+        """Without those that another of them is an instance of: one thing that is seen counts once."""
+        return [name for name in names if not any(name != other and name in self.general[other] for other in names)]
+
     def narrower(self, manoeuvre: str) -> list[str]:
         """The manoeuvre itself and its narrower ones."""
         return [name for name in self.manoeuvres if manoeuvre in self.general[name]]
@@ -162,10 +180,13 @@ class _Reading:
         self._ranks = {term: int(self._number(term, "rank", 0, 1000)) for term in self._authorities}
         self._matters = {term: self._term(term) for term in self._all("Matter")}
         self._manoeuvres = {term: self._term(term) for term in self._all("DrivingAction")}
-        self._concepts = {term: self._concept(term) for term in self._all("SceneReason")}
+        self._signs = self._all("RoadSign")
+        self._concepts = {term: self._concept(term) for term in (*self._all("SceneReason"), *self._signs)}
 
     def book(self) -> RuleBook:
-        rules = tuple(sorted((self._rule(rule) for rule in self._all("TrafficRule")), key=lambda rule: rule.id))
+        made = [self._rule(rule) for rule in self._all("TrafficRule")]
+        made += [rule for rule in map(self._rule_of_sign, self._signs) if rule is not None]
+        rules = tuple(sorted(made, key=lambda rule: rule.id))
         contraries = self._pairs("contrary")
         releases = contraries | self._pairs("releasedBy")
         return RuleBook(rules, self._concepts, self._manoeuvres, self._authorities, self._matters, contraries, releases)
@@ -177,7 +198,7 @@ class _Reading:
     def _rule(self, rule: str) -> Rule:
         wording = self._texts(rule, EG + "wording")
         when = self._known(rule, "when", self._concepts)
-        effects = {name: self._known(rule, name, self._manoeuvres) for name in ("forbids", "permits", "requires")}
+        effects = {name: self._known(rule, name, self._manoeuvres) for name in _EFFECTS}
         authority = self._known(rule, "authority", self._authorities)
         matters = self._known(rule, "matter", self._matters)
         articles = self._texts(rule, EG + "article")
@@ -202,6 +223,30 @@ class _Reading:
             **effects,
         )
 
+    def _rule_of_sign(self, sign: str) -> Rule | None:
+        """What a sign orders, as a rule; None for a sign that only tells or warns."""
+        effects = {name: self._known(sign, name, self._manoeuvres) for name in _EFFECTS}
+        if not any(effects.values()):
+            return None
+        labels, matters = self._labels(sign), self._known(sign, "matter", self._matters)
+        if not matters:
+            raise InputError("sign that orders something, without eg:matter", sign)
+        rank = self._ranks[_SIGN]
+        articles = self._texts(sign, EG + "article")
+        return Rule(
+            sign,
+            labels,
+            f"Sign: {labels['en']}.",
+            articles,
+            _SIGN,
+            rank,
+            matters,
+            _SIGN_STRENGTH,
+            (sign,),
+            (),
+            **effects,
+        )
+
     def _term(self, subject: str) -> Term:
         return Term(subject, self._labels(subject), self._ids(subject, SKOS + "broader"))
 
@@ -215,6 +260,10 @@ class _Reading:
             self._texts(subject, EG + "objectLabel"),
             "".join(self._texts(subject, EG + "zone")),
             self._texts(subject, EG + "phrase"),
+            self._texts(subject, EG + "labelPattern"),
+            "".join(self._texts(subject, EG + "limitsSpeed")),
+            self._texts(subject, EG + "article"),
+            {name: "".join(self._texts(subject, EG + name)) for name in CODES if self._texts(subject, EG + name)},
         )
 
     def _all(self, name: str) -> list[str]:

@@ -94,6 +94,27 @@ class Manoeuvre:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeedLimit:
+    """The speed limit in force, as signs show it.
+
+    Attributes:
+        kmh: km/h; None where a sign ends what was limited.
+        belief: 0…1.
+        sign: its id.
+        articles: where it is laid down.
+        evidence: numbers of the evidence.
+        others: km/h that other signs show; the lowest that is believed holds.
+    """
+
+    kmh: float | None
+    belief: float
+    sign: str
+    articles: tuple[str, ...]
+    evidence: list[int]
+    others: list[float]
+
+
+@dataclass(frozen=True, slots=True)
 class SceneAnswer:
     """What a driver may do, and why.
 
@@ -104,6 +125,7 @@ class SceneAnswer:
         rules: all that fired, the strongest first.
         conflicts: between rules, and what settled them.
         evidence: numbered from 1, in this order.
+        speed_limit: None where no sign shows one.
     """
 
     instruction: str
@@ -112,6 +134,7 @@ class SceneAnswer:
     rules: list[RuleApplied]
     conflicts: list[Conflict] = field(default_factory=list)
     evidence: list[Evidence] = field(default_factory=list)
+    speed_limit: SpeedLimit | None = None
 
 
 def beliefs_of(book: RuleBook, observations: Iterable[Observation]) -> dict[str, float]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reasoning.traffic.detections import BoxReader, DetectedBox, check_box
 from reasoning.traffic.experience import SHIPPED, ConceptExperience, Experience, Weights, WordExperience
-from reasoning.traffic.rules import RuleBook, load_rules
-from reasoning.traffic.scene import SceneAnswer, judge
+from reasoning.traffic.rules import RuleBook, SceneConcept, load_rules
+from reasoning.traffic.scene import Observation, SceneAnswer, judge
 from reasoning.traffic.scene_cases import flag_observation
 from reasoning.traffic.sentence import SentenceReader
+from reasoning.traffic.speed_limit import limit_in_force
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,4 +78,25 @@ class SceneJudge:
         experience = self.concepts.judge(seen)
         seen += self._sentences.read(sentence)
         answer = judge(self.book, seen, language=language)
+        answer = replace(answer, speed_limit=limit_in_force(self._speeds(boxes, seen)))
         return JudgedScene(answer, experience, self.words.judge(sentence) if sentence else [])
+
+    def read_boxes(self, boxes: Sequence[DetectedBox]) -> list[Observation]:
+        """What boxes show, before any rule."""
+        return self._boxes.read(boxes)
+
+    def _speeds(
+        self, boxes: Sequence[DetectedBox], seen: Sequence[Observation]
+    ) -> list[tuple[SceneConcept, float, float, int]]:
+        """Signs with a number, each with km/h, belief, and the number of its evidence."""
+        found = []
+        for box in boxes:
+            shown = self._boxes.speed(box)
+            if shown is not None:
+                number = next(
+                    number
+                    for number, one in enumerate(seen, 1)
+                    if one.shows == shown[0].id and one.evidence.shown == box.label and one.evidence.box == box.box
+                )
+                found.append((*shown, box.confidence, number))
+        return found

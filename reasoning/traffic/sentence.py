@@ -32,6 +32,7 @@ class SentenceReader:
     """Finds the phrases of a rule book's concepts in sentences, English or Chinese."""
 
     def __init__(self, book: RuleBook) -> None:
+        self._book = book
         self._phrases = [(concept, _Phrase(phrase)) for concept in book.concepts.values() for phrase in concept.phrases]
 
     def read(self, sentence: str, source: str | None = None) -> list[Observation]:
@@ -47,7 +48,7 @@ class SentenceReader:
                     start, end = clause.start + span[0], clause.start + span[1]
                     evidence = Evidence("words", sentence[start:end], _BELIEF, None, start, end, source)
                     found[concept.id] = Observation(concept.id, _BELIEF, evidence)
-        return list(found.values())
+        return [found[name] for name in self._book.most_specific(list(found))]
 
 
 class _Phrase:

@@ -25,7 +25,7 @@ async def _ask(http: httpx.AsyncClient, **body: object) -> dict[str, Any]:
 async def test_words_boxes_and_flags_speak_together(http: httpx.AsyncClient) -> None:
     judged = await _ask(http, sentence="the light is green", detections=[_PERSON], flags=["road is clear"])
     answer = judged["answer"]
-    assert [seen["kind"] for seen in answer["evidence"]] == ["flag", "box", "box", "words"]
+    assert [seen["kind"] for seen in answer["evidence"]] == ["flag", "box", "words"]
     assert answer["instruction"].startswith("You must slow down or stop")
     assert judged["experience"]
     assert judged["in_words"]

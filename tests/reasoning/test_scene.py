@@ -141,6 +141,52 @@ def test_nothing_seen_gives_no_instruction(scenes: SceneJudge) -> None:
     assert "uncertain" in unsure.abstains
 
 
+@pytest.mark.parametrize(
+    ("label", "text", "sign"),
+    [
+        ("regulatory--stop--g1", "", "sign/stop"),
+        ("pne", "", "sign/no-entry"),
+        ("禁止掉头", "", "sign/no-u-turn"),
+        ("Überholverbot für Kraftfahrzeuge aller Art", "", "sign/no-overtaking"),
+        ("Divieto di svolta a destra", "", "sign/no-right-turn"),
+        ("traffic sign", "STOP", "sign/stop"),
+        ("pl60", "", "sign/speed-limit"),
+        ("Speed limit (50km/h)", "", "sign/speed-limit"),
+    ],
+)
+def test_signs_are_known_by_the_names_of_detectors_and_languages(
+    scenes: SceneJudge, label: str, text: str, sign: str
+) -> None:
+    answer = scenes.judge(boxes=[DetectedBox(label, 0.9, None, text)])
+    assert sign in scenes.book.concepts
+    seen = [one for one in scenes.read_boxes([DetectedBox(label, 0.9, None, text)]) if one.shows == sign]
+    assert seen
+    assert answer.answer.evidence[0].shown == label
+
+
+def test_signs_order_by_their_articles(scenes: SceneJudge) -> None:
+    answer = scenes.judge(boxes=[DetectedBox("no left turn", 0.9)], flags=["green light"]).answer
+    assert _verdicts(answer)["turn-left"] == "forbidden"  # green lifts no ban on turning
+    assert _verdicts(answer)["forward"] == "allowed"
+    rule = next(rule for rule in answer.rules if rule.id == "sign/no-left-turn")
+    assert rule.articles == ("VCRSS Annex 1 C 11",)
+    assert rule.authority == "sign"
+
+
+def test_the_lowest_limit_that_is_believed_is_in_force(scenes: SceneJudge) -> None:
+    boxes = [DetectedBox("pl50", 0.9), DetectedBox("speed limit", 0.7, _ASIDE, "30"), DetectedBox("pl20", 0.3)]
+    limit = scenes.judge(boxes=boxes).answer.speed_limit
+    assert limit is not None
+    assert (limit.kmh, limit.belief, limit.others, limit.evidence) == (30, pytest.approx(0.7), [20, 50], [2])
+    miles = scenes.judge(boxes=[DetectedBox("speed limit", 0.9, None, "30 mph")]).answer.speed_limit
+    assert miles is not None
+    assert miles.kmh == pytest.approx(48.3)
+    assert scenes.judge(boxes=[DetectedBox("speed limit", 0.9)]).answer.speed_limit is None
+    ended = scenes.judge(boxes=[DetectedBox("pr40", 0.9)]).answer.speed_limit
+    assert ended is not None
+    assert ended.kmh is None
+
+
 def test_instruction_in_chinese(scenes: SceneJudge) -> None:
     assert "必须停车" in scenes.judge(sentence="前方红灯", language="zh").answer.instruction
 
