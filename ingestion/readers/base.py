@@ -160,6 +160,7 @@ READERS: dict[str, Callable[[], Reader]] = {
     "sumo_net": _load("sumo_net", "SumoNetReader"),
     "sumo_outputs": _load("sumo_outputs", "SumoOutputsReader"),
     "table": _load("table", "TableReader"),
+    "traffic_rules": _load("traffic_rules", "TrafficRulesReader"),
     "vias": _load("vias", "ViasReader"),
     "yolo": _load("yolo", "YoloReader"),
 }
