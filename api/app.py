@@ -29,8 +29,11 @@ from api.routes import (
     runs,
     same,
     sources,
+    traffic_anomalies,
     traffic_forecast,
     traffic_live,
+    traffic_route,
+    traffic_scene,
 )
 from api.service import Service
 from api.settings import Settings, load_settings
@@ -73,6 +76,9 @@ def create_app(settings: Settings) -> FastAPI:
         dead_letters.replays,
         runs.router,
         runs.retractions,
+        traffic_anomalies.router,
+        traffic_route.router,
+        traffic_scene.router,
         traffic_forecast.router,
         traffic_live.router,
     ):

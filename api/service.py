@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from api.diagnosing import Diagnosing
     from api.forecasting import Forecasting
     from api.live import Live
+    from api.routing import Routing
     from encoders.forecast.forecast_graph import Written
     from encoders.forecast.posted import Measured
     from encoders.graph.embed_graph import Embedded, Similar
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from reasoning.diagnosis.annotations import PhenotypeAnnotations
     from reasoning.diagnosis.diagnose import Reasoner
     from reasoning.traffic.forecast_answer import ForecastAnswer
+    from reasoning.traffic.scenes import SceneJudge
 
 log = structlog.get_logger("service")
 
@@ -177,6 +180,26 @@ class Service:
         if self._store is None:
             raise NotReadyError(self._why_not_ready)
         return self._store
+
+    # ---- traffic
+
+    @cached_property
+    def scenes(self) -> SceneJudge:
+        """Judges scenes, by the rules that come along and those of `EVIGRAPH_RULES`.
+
+        Raises:
+            InputError: a file holds no rules or weights.
+        """
+        from reasoning.traffic.scenes import SceneJudge
+
+        return SceneJudge.load(self.settings.rules, self.settings.scene_weights)
+
+    @cached_property
+    def routing(self) -> Routing:
+        """Routes in the graph's road network."""
+        from api.routing import Routing
+
+        return Routing(self.settings)
 
     # ---- diagnosis
 

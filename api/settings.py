@@ -63,6 +63,12 @@ class Settings(BaseSettings):
     ranker: Path | None = Field(
         None, description="Folder of a ranker trained by `evigraph train diagnosis`. Default: the one that is shipped."
     )
+    rules: Folders = Field(
+        (), description="Turtle files or folders with further rules of the road, joined by `:`; see traffic-rules.md."
+    )
+    scene_weights: Path | None = Field(
+        None, description="Folder of weights trained by `evigraph train scene`. Default: the ones that are shipped."
+    )
     forecaster: Path | None = Field(
         None, description="Folder of a forecaster trained by `evigraph train forecast`. Default: none."
     )
@@ -72,7 +78,7 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged.")
     log_format: Literal["console", "json"] = Field("console", description="How it is logged.")
 
-    @field_validator("ingestion_folders", mode="before")
+    @field_validator("ingestion_folders", "rules", mode="before")
     @classmethod
     def _split_folders(cls, value: object) -> object:
         return tuple(filter(None, value.split(os.pathsep))) if isinstance(value, str) else value

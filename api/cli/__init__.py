@@ -11,6 +11,7 @@ import orjson
 import typer
 
 from api.cli import (
+    anomaly,
     conflicts,
     deadletters,
     diagnosis,
@@ -23,7 +24,9 @@ from api.cli import (
     keys,
     links,
     push,
+    route,
     same,
+    scene,
     serve,
     sources,
     stream,
@@ -74,6 +77,9 @@ for module in (
     forecast,
     fusion,
     links,
+    anomaly,
+    route,
+    scene,
     conflicts,
     same,
     graph,

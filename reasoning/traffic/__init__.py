@@ -1,1 +1,1 @@
-"""Traffic: what comes, and why."""
+"""Traffic: what a scene allows and why, what causes a jam, which way round it."""

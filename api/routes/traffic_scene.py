@@ -1,0 +1,23 @@
+"""What a driver may do in a scene."""
+
+from __future__ import annotations
+
+import orjson
+from fastapi import Response
+
+from api.routes.parts import ServiceDep, guarded_router
+from api.scene_boxes import boxes_of_medium
+from api.schemas_scene import SceneRequest
+from reasoning.traffic.scenes import JudgedScene
+
+router = guarded_router("traffic")
+
+
+@router.post("/traffic/scene", response_model=JudgedScene)
+async def scene(body: SceneRequest, service: ServiceDep) -> Response:
+    """Says what a driver may do in a scene, by which rules, on what evidence; abstains where nothing was seen."""
+    boxes = [box.detected() for box in body.detections]
+    if body.medium is not None:
+        boxes += await boxes_of_medium(service.store, body.medium)
+    judged = service.scenes.judge(body.flags, boxes, body.sentence, body.language)
+    return Response(orjson.dumps(judged), media_type="application/json")

@@ -1,0 +1,80 @@
+"""Scenes as they come, in flags, boxes and words together → what the driver may do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from reasoning.traffic.detections import BoxReader, DetectedBox, check_box
+from reasoning.traffic.experience import SHIPPED, ConceptExperience, Experience, Weights, WordExperience
+from reasoning.traffic.rules import RuleBook, load_rules
+from reasoning.traffic.scene import SceneAnswer, judge
+from reasoning.traffic.scene_cases import flag_observation
+from reasoning.traffic.sentence import SentenceReader
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedScene:
+    """The answer of the rules, and what experience adds.
+
+    Attributes:
+        answer: what the rules say.
+        experience: what drivers did in scenes that show the same; empty where nothing was seen.
+        in_words: what drivers did in scenes that are described in such words.
+    """
+
+    answer: SceneAnswer
+    experience: list[Experience]
+    in_words: list[Experience]
+
+
+class SceneJudge:
+    """Rules, vocabulary and experience, loaded once."""
+
+    def __init__(self, book: RuleBook, concepts: ConceptExperience, words: WordExperience) -> None:
+        self.book = book
+        self.concepts = concepts
+        self.words = words
+        self._sentences = SentenceReader(book)
+        self._boxes = BoxReader(book)
+
+    @classmethod
+    def load(cls, knowledge: Iterable[Path] = (), weights: Path | None = None) -> SceneJudge:
+        """Loads what comes along, more rules from `knowledge`, and the weights of a folder instead of the shipped ones.
+
+        Raises:
+            InputError: a file holds no rules or weights.
+        """
+        book = load_rules(knowledge)
+        paths = {kind: path if weights is None else weights / path.name for kind, path in SHIPPED.items()}
+        paths = {kind: path if path.is_file() else SHIPPED[kind] for kind, path in paths.items()}
+        concepts = ConceptExperience(book, Weights.load(paths["concepts"]))
+        return cls(book, concepts, WordExperience(Weights.load(paths["words"])))
+
+    def judge(
+        self,
+        flags: Sequence[str] = (),
+        boxes: Sequence[DetectedBox] = (),
+        sentence: str = "",
+        language: str = "en",
+    ) -> JudgedScene:
+        """What a driver may do where this is seen.
+
+        Args:
+            flags: names of concepts that are known to hold, such as `road is clear`.
+            boxes: what a detector saw.
+            sentence: a description, English or Chinese.
+            language: of the instruction: en or zh.
+
+        Raises:
+            InputError: a flag or a box makes no sense; names it.
+        """
+        for number, box in enumerate(boxes):
+            check_box(box, f"detections[{number}]")
+        seen = [flag_observation(self.book, flag) for flag in flags]
+        seen += self._boxes.read(boxes)
+        experience = self.concepts.judge(seen)
+        seen += self._sentences.read(sentence)
+        answer = judge(self.book, seen, language=language)
+        return JudgedScene(answer, experience, self.words.judge(sentence) if sentence else [])
