@@ -85,8 +85,8 @@ class Tick:
             "abstained": {name: newest.why_not[name] for name in wanted if name in newest.why_not},
             "alerts": [
                 {
-                    "sensor": one.sensor, "time": iso(int(one.time)), "value": one.value, "score": one.score,
-                    "low": one.low, "median": one.median, "high": one.high, "text": one.text,
+                    "kind": one.kind, "sensor": one.sensor, "time": iso(int(one.time)), "value": one.value,
+                    "score": one.score, "low": one.low, "median": one.median, "high": one.high, "text": one.text,
                 }
                 for one in self.alerts
                 if one.sensor in among

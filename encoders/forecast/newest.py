@@ -21,6 +21,8 @@ _KEPT = 2 * PAST
 """Steps of a sensor that are kept: what comes late finds its place."""
 _FEW = 0.05
 """Share of the sensors whose clocks may be wrong at once; of three or more it is one at least."""
+_NEVER = -(1 << 60)
+"""Number of a step before all others."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,7 +67,7 @@ class Window:
         shape = (_KEPT, len(kept.sensors))
         self._series = kept
         self._phase = 0
-        self._slot = np.full(shape, -1, np.int64)
+        self._slot = np.full(shape, _NEVER, np.int64)
         self._sum, self._count = np.zeros(shape), np.zeros(shape, np.int64)
         self._below = np.zeros(shape, np.bool_)
         self._ahead = np.zeros(shape[1], np.bool_)
@@ -112,7 +114,7 @@ class Window:
             return False
         slot = int((time - self._phase) // self._series.step_s)
         if self._ahead[at] and slot < self._slot[:, at].max() - _KEPT:  # its clock is right again
-            self._slot[:, at], self._count[:, at], self._below[:, at] = -1, 0, False
+            self._slot[:, at], self._count[:, at], self._below[:, at] = _NEVER, 0, False
         row = slot % _KEPT
         if slot < self._slot[row, at]:
             return False
@@ -134,7 +136,7 @@ class Window:
         kept = self._series
         if self.empty:
             raise InputError("no sensor has a value", "series")
-        last_slot = np.where(self._count > 0, self._slot, -1).max(0)
+        last_slot = np.where(self._count > 0, self._slot, _NEVER).max(0)
         end, self._ahead = _end(last_slot)
         slots = end + 1 - PAST + np.arange(PAST)
         rows = slots % _KEPT
@@ -176,9 +178,9 @@ def _end(last: NDArray[np.int64]) -> tuple[int, NDArray[np.bool_]]:
     """Step at which the newest window ends, and which sensors are ahead of it.
 
     Args:
-        last: (sensors,), step at which each measured last; -1: never.
+        last: (sensors,), step at which each measured last, or `_NEVER`.
     """
-    ends = np.sort(last[last >= 0])
+    ends = np.sort(last[last > _NEVER])
     few = max(1, int(len(ends) * _FEW)) if len(ends) >= 3 else 0
     for many in range(few, 0, -1):
         if ends[-many] - ends[-many - 1] > PAST:

@@ -11,6 +11,8 @@ from encoders.forecast.series import SensorSeries
 from kg.errors import InputError
 
 _MOST_STEPS = 100_000
+_EARLIEST_S, _LATEST_S = -2_208_988_800, 7_258_118_400
+"""1900 and 2200."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ def series_of_measured(measured: Sequence[Measured], kept: SensorSeries) -> Sens
 
     Raises:
         InputError: a value below 0, times that don't ascend, lie too far apart or are not as many as the values, or a
-            sensor that comes twice; names the field.
+            sensor that comes twice, or of another century; names the field.
     """
     step = kept.step_s
     seen: set[str] = set()
@@ -71,6 +73,9 @@ def series_of_measured(measured: Sequence[Measured], kept: SensorSeries) -> Sens
 
 
 def _slots(one: Measured, step: int, where: str) -> list[int]:
+    for at, time in enumerate(one.times):
+        if not _EARLIEST_S <= time < _LATEST_S:
+            raise InputError("a time outside 1900…2200", f"{where}.times[{at}]" if len(one.times) > 1 else where)
     if len(one.times) == 1:
         first = int(one.times[0] // step)
         return list(range(first, first + len(one.values)))

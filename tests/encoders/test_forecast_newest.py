@@ -39,6 +39,8 @@ def test_the_newest_window_leaves_out_what_is_silent_negative_or_ahead_of_its_ti
     assert set(found.why_not) == {"detector:1", "detector:2", "detector:new"}
     assert "clock" in found.why_not["detector:1"]
     assert found.why_not["detector:2"] == "it measured nothing in the last 180 minutes"
+    old = newest(replace(waves(1), start=-900 * 10_000), kept())
+    assert (old.end, not old.why_not) == (-900 * (10_000 - 95), True)
     short = newest(replace(waves(1), values=values[:5]), kept())
     assert np.isnan(short.series.values[:7]).all()
     with pytest.raises(InputError, match="no sensor has a value"):
@@ -64,6 +66,7 @@ def test_posted_values_become_a_series():
         ([Measured("detector:1", [0.0], [1, -2])], r"series\[0\]\.values\[1\]: -2 is below 0"),
         ([Measured("detector:1", [900, 0], [1, 2])], r"series\[0\]\.times\[1\]: the clock jumps back"),
         ([Measured("detector:1", [0.0], [1])] * 2, r"series\[1\]\.sensor: 'detector:1' comes twice"),
+        ([Measured("detector:1", [2.5e11], [1])], r"series\[0\]: a time outside 1900…2200"),
         ([Measured("detector:1", [0.0], [None])], "series: no sensor has a value"),
         ([Measured("detector:1", [0, 1e9], [1, 2])], "series: the times of all sensors span"),
         ([Measured("detector:1", [0, 900], [1, 2, 3])], r"series\[0\]\.times: 2 times for 3 values"),

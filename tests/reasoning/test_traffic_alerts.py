@@ -39,3 +39,14 @@ def test_what_is_far_from_the_forecast_made_before_is_one_alert_a_step() -> None
         Measurement("x", "detector:1", first.time(PAST + 1), 0),
     ]
     assert [(one.sensor, one.median) for one in alerts.check(late)] == [("detector:3", 50), ("detector:1", 30)]
+
+
+def test_what_is_far_from_all_that_was_measured_is_an_anomaly() -> None:
+    alerts = Alerts()
+    usual = [Measurement("x", "s", 60.0 * at, 50 + at % 5) for at in range(60)]
+    assert not alerts.check(usual)
+    [told] = alerts.check(
+        [Measurement("x", "s", 30.0, 10), *(Measurement("x", "s", 4000.0 + at, 10) for at in range(3))]
+    )
+    assert (told.kind, told.time, told.forecast_at) == ("anomaly", 4000, None)  # once, and not of what comes late
+    assert told.text.startswith("10 is far below what the sensor measures: 52 (")
