@@ -84,15 +84,15 @@ def simulated_bodies(limit: int) -> list[bytes]:
 
 
 @contextmanager
-def server(folder: Path) -> Iterator[tuple[str, int]]:
-    """A server on a free port, ready, as (host, port)."""
+def server(folder: Path, *load: str) -> Iterator[tuple[str, int]]:
+    """A server on a free port, ready, as (host, port); `evigraph ingest` gets `load`, or else loads HPO."""
     command = str(Path(sys.executable).with_name("evigraph"))
     environment = os.environ | {
         "EVIGRAPH_GRAPH": f"embedded:{folder}",
         "EVIGRAPH_DATA": str(folder),
         "EVIGRAPH_LOG_LEVEL": "warning",
     }
-    subprocess.run([command, "ingest", "hpo"], env=environment, check=True)
+    subprocess.run([command, "ingest", *(load or ("hpo",))], env=environment, check=True)
     port = _free_port()
     process = subprocess.Popen([command, "serve", "--port", str(port)], env=environment)
     try:
@@ -127,13 +127,13 @@ def _wait_ready(process: subprocess.Popen[bytes], port: int) -> None:
     raise SystemExit("the server did not become ready")
 
 
-def send(address: tuple[str, int], bodies: Sequence[bytes]) -> list[float]:
+def send(address: tuple[str, int], bodies: Sequence[bytes], path: str = "/v1/diagnosis") -> list[float]:
     """Milliseconds of each request, sent one after the other on one connection."""
     connection = http.client.HTTPConnection(*address, timeout=60)
     times = []
     for body in bodies:
         started = time.perf_counter()
-        connection.request("POST", "/v1/diagnosis", body, HEADERS)
+        connection.request("POST", path, body, HEADERS)
         response = connection.getresponse()
         answer = response.read()
         times.append((time.perf_counter() - started) * 1000)
@@ -142,12 +142,14 @@ def send(address: tuple[str, int], bodies: Sequence[bytes]) -> list[float]:
     return times
 
 
-def send_at_once(address: tuple[str, int], bodies: Sequence[bytes], clients: int) -> tuple[float, list[float]]:
+def send_at_once(
+    address: tuple[str, int], bodies: Sequence[bytes], clients: int, path: str = "/v1/diagnosis"
+) -> tuple[float, list[float]]:
     """(seconds for all, milliseconds of each) with so many clients, each on a connection of its own."""
     times: list[float] = []
 
     def run(part: Sequence[bytes]) -> None:
-        times.extend(send(address, part))
+        times.extend(send(address, part, path))
 
     threads = [threading.Thread(target=run, args=(bodies[number::clients],)) for number in range(clients)]
     started = time.perf_counter()
@@ -160,12 +162,14 @@ def send_at_once(address: tuple[str, int], bodies: Sequence[bytes], clients: int
     return seconds, times
 
 
-def measure(address: tuple[str, int], bodies: Sequence[bytes], clients: Sequence[int]) -> list[dict[str, Any]]:
+def measure(
+    address: tuple[str, int], bodies: Sequence[bytes], clients: Sequence[int], path: str = "/v1/diagnosis"
+) -> list[dict[str, Any]]:
     """One row for each number of clients."""
-    send(address, bodies[:_WARM_UP])
+    send(address, bodies[:_WARM_UP], path)
     rows = []
     for number in clients:
-        seconds, times = send_at_once(address, bodies, number)
+        seconds, times = send_at_once(address, bodies, number, path)
         p50, p99 = np.percentile(times, (50, 99))
         row = {"clients": number, "requests": len(times), "ms_p50": float(p50), "ms_p99": float(p99)}
         rows.append(row | {"ms_max": max(times), "per_second": len(times) / seconds})
