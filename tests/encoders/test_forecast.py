@@ -147,6 +147,8 @@ def test_figures():
         (lambda folder: (folder / "card.json").write_text("{"), "no forecaster"),
         (lambda folder: (folder / "network0.safetensors").write_bytes(b"no"), "not a readable safetensors file"),
         (lambda folder: (folder / "tables.safetensors").write_bytes(b"no"), "no forecaster"),
+        (lambda folder: (folder / "trees.txt.gz").write_bytes(b"no"), "no trees of a forecaster"),
+        (lambda folder: (folder / "trees.txt.gz").unlink(), "no trees of a forecaster"),
         (
             lambda folder: (folder / "card.json").write_text(
                 json.dumps(json.loads((folder / "card.json").read_text()) | {"sensors": ["one"]})
