@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 
 from benchmarks.cause_runs import Case, clean_runs, incident_cases
 from benchmarks.route import network_of
-from benchmarks.sumo_runs import DATA, STEP_S, Incident, Run, Town, towns
+from benchmarks.sumo_runs import DATA, STEP_S, Incident, Run, Town, can_run, towns
 from reasoning.traffic.cause import SignWeights, blame, first_told
 from reasoning.traffic.cause_signs import SIGNS, signs_of
 from reasoning.traffic.edge_series import EdgeSeries, Floats, Usual
@@ -54,6 +54,8 @@ def main() -> None:
     parser.add_argument("--save", type=Path, help="write weights learned from all towns here")
     parser.add_argument("--json", type=Path, help="write the results here, too")
     given = parser.parse_args()
+    if not can_run(given.data):
+        return
     seen = [_seen(town, given.incidents, given.cache) for town in towns(given.data)]
     results: dict[str, dict[str, float]] = {}
     own = _learn(seen)

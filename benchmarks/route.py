@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from defusedxml.ElementTree import iterparse
 
-from benchmarks.sumo_runs import DATA, STEP_S, Incident, Probe, Run, Town, simulate, towns
+from benchmarks.sumo_runs import DATA, STEP_S, Incident, Probe, Run, Town, can_run, simulate, towns
 from ingestion.readers.base import get_reader
 from reasoning.traffic.expected_speed import expected_speed, mean_speed
 from reasoning.traffic.road_network import RoadNetwork, network_of_records
@@ -43,6 +43,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="write the results here, too")
     given = parser.parse_args()
+    if not can_run(given.data):
+        return
     results: dict[str, object] = {}
     for town in towns(given.data):
         results[town.name] = found = _driven(town, given.trials, given.seed)

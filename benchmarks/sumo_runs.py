@@ -5,6 +5,7 @@ Needs SUMO: `uv sync --group sumo`, or `pip install eclipse-sumo libsumo`.
 
 from __future__ import annotations
 
+import importlib.util
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -108,6 +109,17 @@ _FIELDS = {
     "time_loss": "timeLoss",
     "sampled": "sampledSeconds",
 }
+
+
+def can_run(folder: Path) -> bool:
+    """Whether SUMO and the networks are there; says what is missing."""
+    if importlib.util.find_spec("libsumo") is None:
+        print("not run: needs SUMO, by `uv sync --group sumo`")
+        return False
+    if not folder.is_dir():
+        print(f"not run: needs the networks in {folder}")
+        return False
+    return True
 
 
 def towns(folder: Path = DATA) -> list[Town]:
