@@ -47,6 +47,8 @@ class SceneRequest(RequestBody):
     )
     detections: list[DetectedBoxBody] = Field([], max_length=1000, description="What a detector saw.")
     medium: Curie | None = Field(None, description="A picture of the graph: what detectors have said of it is taken.")
+    country: str = Field("", pattern="^([A-Z]{2})?$", description="ISO 3166 code: its limit where no sign shows one.")
+    road: Literal["", "urban", "rural", "motorway"] = Field("", description="Kind of road, with the country.")
     language: Literal["en", "zh"] = Field("en", description="Of the instruction.")
 
     @model_validator(mode="after")

@@ -40,6 +40,8 @@ def scene(
         typer.Option(help="What a detector saw: a file of its format, or a list of label, confidence, box."),
     ] = None,
     language: Annotated[str, typer.Option(help="Of the instruction: en or zh.")] = "en",
+    country: Annotated[str, typer.Option(help="ISO 3166 code, for its speed limit where no sign shows one.")] = "",
+    road: Annotated[str, typer.Option(help="Kind of road, with the country: urban, rural or motorway.")] = "",
     knowledge: Knowledge = None,
     weights: WeightsFolder = None,
     json: Json = False,
@@ -52,7 +54,7 @@ def scene(
         raise InputError("say what is seen: a sentence, --flag, or --detections")
     judge = SceneJudge.load(knowledge or (), weights)
     boxes = boxes_of_file(detections) if detections else []
-    judged = judge.judge(flag or (), boxes, sentence, language)
+    judged = judge.judge(flag or (), boxes, sentence, language, country, road)
     if json:
         print_json(asdict(judged))
     else:
@@ -114,6 +116,11 @@ def _row(measured: Measured) -> list[str]:
 def _print(judged: JudgedScene) -> None:
     answer = judged.answer
     out().print(answer.instruction or f"No instruction: {answer.abstains}", highlight=False, markup=False)
+    if answer.speed_limit is not None:
+        limit = answer.speed_limit
+        kmh = "none any more" if limit.kmh is None else f"{limit.kmh:g} km/h"
+        articles = "; ".join(limit.articles)
+        out().print(f"Speed limit: {kmh} ({limit.belief:.2f}; {articles})", highlight=False, markup=False)
     for number, seen in enumerate(answer.evidence, 1):
         out().print(f"  [{number}] {seen.kind}: {seen.shown} ({seen.confidence:.2f})", highlight=False, markup=False)
     shown = table("rule", "says", "by", "belief", "evidence")

@@ -19,5 +19,5 @@ async def scene(body: SceneRequest, service: ServiceDep) -> Response:
     boxes = [box.detected() for box in body.detections]
     if body.medium is not None:
         boxes += await boxes_of_medium(service.store, body.medium)
-    judged = service.scenes.judge(body.flags, boxes, body.sentence, body.language)
+    judged = service.scenes.judge(body.flags, boxes, body.sentence, body.language, body.country, body.road)
     return Response(orjson.dumps(judged), media_type="application/json")

@@ -17,12 +17,14 @@ from kg.errors import InputError
 
 EG = "https://w3id.org/evigraph/"
 SKOS = "http://www.w3.org/2004/02/skos/core#"
-_FILES = ("traffic_rules.ttl", "traffic_scenes.ttl", "traffic_signs.ttl")
+_FILES = ("traffic_rules.ttl", "traffic_scenes.ttl", "traffic_signs.ttl", "traffic_limits.ttl")
 KNOWLEDGE = tuple(Path(kg.__file__).parent / "knowledge" / name for name in _FILES)
 """What comes along."""
 
 CODES = ("viennaCode", "stvoCode", "mutcdCode", "gtsrbClass")
 """Catalogues of signs."""
+ROADS = ("urban", "rural", "motorway")
+"""Kinds of road."""
 _EFFECTS = ("forbids", "permits", "requires")
 _SIGN = "authority/sign"
 _SIGN_STRENGTH = 0.97
@@ -109,6 +111,20 @@ class Rule:
         return self.labels["en"]
 
 
+@dataclass(frozen=True, slots=True)
+class DefaultLimits:
+    """Speed limits of passenger cars where no sign tells.
+
+    Attributes:
+        kmh: by kind of road: urban, rural, motorway; a kind without a limit is absent.
+        articles: where they are laid down.
+    """
+
+    id: str
+    kmh: Mapping[str, float]
+    articles: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class RuleBook:
     """All rules and their vocabulary."""
@@ -122,6 +138,8 @@ class RuleBook:
     """Manoeuvre → the one that cannot be done where it has to be done."""
     releases: Mapping[str, str]
     """Manoeuvre → the one whose permission by a higher authority takes the duty to do it away."""
+    limits: Mapping[str, DefaultLimits]
+    """Country, by ISO 3166 code → its speed limits where no sign tells."""
 
     @cached_property
     def by_name(self) -> dict[str, SceneConcept]:
@@ -189,7 +207,17 @@ class _Reading:
         rules = tuple(sorted(made, key=lambda rule: rule.id))
         contraries = self._pairs("contrary")
         releases = contraries | self._pairs("releasedBy")
-        return RuleBook(rules, self._concepts, self._manoeuvres, self._authorities, self._matters, contraries, releases)
+        limits = self._limits()
+        return RuleBook(
+            rules, self._concepts, self._manoeuvres, self._authorities, self._matters, contraries, releases, limits
+        )
+
+    def _limits(self) -> dict[str, DefaultLimits]:
+        found = {}
+        for subject in self._all("DefaultSpeedLimit"):
+            kmh = {road: self._number(subject, road, 1, 300) for road in ROADS if self._texts(subject, EG + road)}
+            found[subject.rpartition("/")[2]] = DefaultLimits(subject, kmh, self._texts(subject, EG + "article"))
+        return found
 
     def _pairs(self, name: str) -> dict[str, str]:
         found = {subject: self._known(subject, name, self._manoeuvres) for subject in self._manoeuvres}

@@ -95,12 +95,12 @@ class Manoeuvre:
 
 @dataclass(frozen=True, slots=True)
 class SpeedLimit:
-    """The speed limit in force, as signs show it.
+    """The speed limit in force, as signs show it, or else the country's default.
 
     Attributes:
         kmh: km/h; None where a sign ends what was limited.
         belief: 0…1.
-        sign: its id.
+        sign: its id, or that of the default: `limit/DE`.
         articles: where it is laid down.
         evidence: numbers of the evidence.
         others: km/h that other signs show; the lowest that is believed holds.

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kg.errors import InputError
 from reasoning.traffic.detections import BoxReader, DetectedBox, check_box
 from reasoning.traffic.experience import SHIPPED, ConceptExperience, Experience, Weights, WordExperience
-from reasoning.traffic.rules import RuleBook, SceneConcept, load_rules
+from reasoning.traffic.rules import ROADS, DefaultLimits, RuleBook, SceneConcept, load_rules
 from reasoning.traffic.scene import Observation, SceneAnswer, judge
 from reasoning.traffic.scene_cases import flag_observation
 from reasoning.traffic.sentence import SentenceReader
@@ -59,6 +60,8 @@ class SceneJudge:
         boxes: Sequence[DetectedBox] = (),
         sentence: str = "",
         language: str = "en",
+        country: str = "",
+        road: str = "",
     ) -> JudgedScene:
         """What a driver may do where this is seen.
 
@@ -67,19 +70,32 @@ class SceneJudge:
             boxes: what a detector saw.
             sentence: a description, English or Chinese.
             language: of the instruction: en or zh.
+            country: ISO 3166 code, for the speed limit where no sign shows one.
+            road: urban, rural or motorway; with the country.
 
         Raises:
-            InputError: a flag or a box makes no sense; names it.
+            InputError: a flag, a box, the country or the road makes no sense; names it.
         """
         for number, box in enumerate(boxes):
             check_box(box, f"detections[{number}]")
+        default = self._default(country, road)
         seen = [flag_observation(self.book, flag) for flag in flags]
         seen += self._boxes.read(boxes)
         experience = self.concepts.judge(seen)
         seen += self._sentences.read(sentence)
         answer = judge(self.book, seen, language=language)
-        answer = replace(answer, speed_limit=limit_in_force(self._speeds(boxes, seen)))
+        answer = replace(answer, speed_limit=limit_in_force(self._speeds(boxes, seen), default, road))
         return JudgedScene(answer, experience, self.words.judge(sentence) if sentence else [])
+
+    def _default(self, country: str, road: str) -> DefaultLimits | None:
+        if bool(country) != bool(road):
+            raise InputError("a default speed limit needs both country and road", "road" if country else "country")
+        if road and road not in ROADS:
+            raise InputError(f"must be one of {', '.join(ROADS)}", "road")
+        if country and country not in self.book.limits:
+            known = ", ".join(sorted(self.book.limits))
+            raise InputError(f"no speed limits are known of {country}; known: {known}", "country")
+        return self.book.limits.get(country)
 
     def read_boxes(self, boxes: Sequence[DetectedBox]) -> list[Observation]:
         """What boxes show, before any rule."""

@@ -1,5 +1,6 @@
 """Scenes: rules as data, what settles their conflicts, and no instruction on no evidence."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -185,6 +186,35 @@ def test_the_lowest_limit_that_is_believed_is_in_force(scenes: SceneJudge) -> No
     ended = scenes.judge(boxes=[DetectedBox("pr40", 0.9)]).answer.speed_limit
     assert ended is not None
     assert ended.kmh is None
+
+
+def test_defaults_of_countries_hold_where_no_sign_is_sure(scenes: SceneJudge) -> None:
+    default = scenes.judge(flags=["road is clear"], country="DE", road="rural").answer.speed_limit
+    assert default is not None
+    assert (default.kmh, default.sign, default.articles) == (100, "limit/DE", ("StVO § 3 (3)",))
+    signed = scenes.judge(boxes=[DetectedBox("pl70", 0.9)], country="DE", road="rural").answer.speed_limit
+    assert signed is not None
+    assert signed.kmh == 70
+    assert scenes.judge(country="DE", road="motorway").answer.speed_limit is None
+    for wrong in ({"country": "DE"}, {"country": "XX", "road": "urban"}, {"country": "DE", "road": "field"}):
+        with pytest.raises(InputError, match=r"country|road"):
+            scenes.judge(**wrong)
+
+
+def test_defaults_agree_with_a_collection_of_them(scenes: SceneJudge) -> None:
+    path = _SCENES.parents[1] / "rules" / "legal_default_speeds.json"
+    if not path.is_file():
+        pytest.skip(f"needs {path.name}")
+    collected = json.loads(path.read_text(encoding="utf-8"))["speedLimitsByCountryCode"]
+    compared = 0
+    for country, limits in scenes.book.limits.items():
+        for entry in collected[country]:
+            told = entry["tags"].get("maxspeed")
+            if entry.get("name") in limits.kmh and told and set(entry) <= {"name", "tags"}:
+                number = float(told.removesuffix(" mph")) * (1.609344 if told.endswith("mph") else 1)
+                assert limits.kmh[entry["name"]] == pytest.approx(number, abs=0.1), (country, entry)
+                compared += 1
+    assert compared > 35
 
 
 def test_instruction_in_chinese(scenes: SceneJudge) -> None:
