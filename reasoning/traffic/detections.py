@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from kg.errors import InputError
 from reasoning.traffic.rules import RuleBook, SceneConcept
-from reasoning.traffic.scene import Evidence, Observation
+from reasoning.traffic.scene import Observation, SceneEvidence
 
 _BETWEEN = str.maketrans("_-/", "   ")
 _ANY_SIGN = {"traffic sign", "road sign", "sign"}
@@ -87,7 +87,7 @@ class BoxReader:
             near = detected.box is not None and in_the_way(detected.box)
             meant = [concept.id for concept in self._meant(detected) if concept.zone != "ahead" or near]
             for shows in self._book.most_specific(meant):
-                evidence = Evidence(
+                evidence = SceneEvidence(
                     "box", detected.label, detected.confidence, detected.box, None, None, detected.source
                 )
                 found.append(Observation(shows, detected.confidence, evidence))

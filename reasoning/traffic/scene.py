@@ -15,7 +15,7 @@ _UNSURE = "what was seen is too uncertain for an instruction"
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class SceneEvidence:
     """Where it is seen that a scene shows something.
 
     Attributes:
@@ -48,7 +48,7 @@ class Observation:
 
     shows: str
     belief: float
-    evidence: Evidence
+    evidence: SceneEvidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ class SceneAnswer:
     manoeuvres: list[Manoeuvre]
     rules: list[RuleApplied]
     conflicts: list[Conflict] = field(default_factory=list)
-    evidence: list[Evidence] = field(default_factory=list)
+    evidence: list[SceneEvidence] = field(default_factory=list)
     speed_limit: SpeedLimit | None = None
 
 

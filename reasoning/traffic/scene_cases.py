@@ -11,7 +11,7 @@ import orjson
 from kg.errors import InputError
 from reasoning.traffic.experience import MANOEUVRES
 from reasoning.traffic.rules import RuleBook
-from reasoning.traffic.scene import Evidence, Observation
+from reasoning.traffic.scene import Observation, SceneEvidence
 
 _LABELS = "label_names.json"
 _FLAG_BELIEF = 0.97
@@ -81,7 +81,7 @@ def flag_observation(book: RuleBook, flag: str, confidence: float = _FLAG_BELIEF
     concept = book.by_name.get(flag.partition(" (index")[0].partition(" (amb")[0].casefold())
     if concept is None:
         raise InputError("nothing that a scene may show has this name", flag)
-    return Observation(concept.id, confidence, Evidence("flag", flag, confidence))
+    return Observation(concept.id, confidence, SceneEvidence("flag", flag, confidence))
 
 
 def _flag_names(path: Path) -> Sequence[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from reasoning.traffic.rules import RuleBook
-from reasoning.traffic.scene import Evidence, Observation
+from reasoning.traffic.scene import Observation, SceneEvidence
 
 _CLAUSE = re.compile(
     r"[.,;:!?。,;:!?、]|\b(?:and|but|so|because|since|as|while|then|that|which|who|before|after|if)\b", re.I
@@ -46,7 +46,7 @@ class SentenceReader:
                 span = phrase.find(clause.text, words)
                 if span is not None:
                     start, end = clause.start + span[0], clause.start + span[1]
-                    evidence = Evidence("words", sentence[start:end], _BELIEF, None, start, end, source)
+                    evidence = SceneEvidence("words", sentence[start:end], _BELIEF, None, start, end, source)
                     found[concept.id] = Observation(concept.id, _BELIEF, evidence)
         return [found[name] for name in self._book.most_specific(list(found))]
 

@@ -42,8 +42,10 @@ async def road(http: httpx.AsyncClient, tmp_path: Path) -> AsyncIterator[str]:
     if pushed.status_code != 200:
         pytest.fail(pushed.text)
     yield prefix
-    await service.retract("camera:7")
-    await service.retract(str(rows[0]["sources"][0]))
+    for run in (await http.get("/v1/runs")).json()["runs"]:
+        if run["readers"] != ["hpo"]:
+            await service.retract_runs(run["run"])
+    assert len((await http.get("/v1/runs")).json()["runs"]) == 1
 
 
 def _day(prefix: str, seed: int, *, blocked: bool = False) -> dict[str, Any]:

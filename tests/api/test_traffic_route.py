@@ -24,6 +24,7 @@ async def road(http: httpx.AsyncClient, tmp_path: Path) -> AsyncIterator[str]:
     rows = [row async for row in service.store.read("MATCH (n:RoadSegment) RETURN n.id AS id, n.sources AS sources")]
     yield str(rows[0]["id"]).rpartition("/")[0]
     await service.retract(str(rows[0]["sources"][0]))
+    assert len((await http.get("/v1/runs")).json()["runs"]) == 1
 
 
 async def test_routes_are_answered_and_what_is_wrong_is_named(http: httpx.AsyncClient, road: str) -> None:

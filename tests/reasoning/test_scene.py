@@ -11,7 +11,7 @@ from reasoning.traffic.experience import MANOEUVRES, SHIPPED, Weights
 from reasoning.traffic.experience_training import train_concepts, train_words
 from reasoning.traffic.firing import fire, settle
 from reasoning.traffic.rules import RuleBook, load_rules
-from reasoning.traffic.scene import Evidence, Manoeuvre, Observation, SceneAnswer, judge
+from reasoning.traffic.scene import Manoeuvre, Observation, SceneAnswer, SceneEvidence, judge
 from reasoning.traffic.scene_cases import SceneCase, read_cases
 from reasoning.traffic.scene_evaluation import evaluate_scenes
 from reasoning.traffic.scenes import SceneJudge
@@ -324,7 +324,7 @@ def test_annotated_scenes_by_rules_and_experience(scenes: SceneJudge) -> None:
 
 
 def test_judge_needs_nothing_but_observations(book: RuleBook) -> None:
-    seen = Observation("scene/red-light", 0.9, Evidence("fact", "red light", 0.9, source="camera:1"))
+    seen = Observation("scene/red-light", 0.9, SceneEvidence("fact", "red light", 0.9, source="camera:1"))
     answer = judge(book, [seen])
     assert answer.evidence[0].source == "camera:1"
     assert answer.instruction.startswith("You must stop [1].")
