@@ -1,31 +1,33 @@
 """Anomalies of one series, told as each value comes, from the past alone.
 
-A value is compared with all values so far (the last 10,000): how far it lies from their median, in robust standard
-deviations of its own side, since speeds fall further than they rise. The scale of a side is the distance from the
-median to the quantile that 5 % of a normal distribution lie beyond, over 1.645; at least half that of the quartiles.
-Where the deviation reaches the threshold, an alert is given, and then none for some hours: an event is told once.
+A value is compared twice, each time in robust standard deviations of its own side, since speeds fall further than they
+rise (`ordinary`):
+
+* with the values of late: how far it lies from their median;
+* with what is usual at that hour, once it was measured on five days: how far its distance from the mean of the hour, in
+  spreads of the hour, lies from the median of such distances. So a road that is empty at noon is noticed, though it is
+  empty each night.
+
+Where the greater of the two reaches the threshold, an alert is given, and then none for some hours: an event is told
+once.
 """
 
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, insort
-from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from kg.errors import InputError
+from reasoning.traffic.ordinary import Ordinary, UsualDay
 
 THRESHOLD = 4.0
 """Robust standard deviations from which a value is an anomaly."""
 QUIET_S = 3 * 3600.0
 """Seconds after an alert in which none is given."""
-_LEARNS_FROM = 20
-_REMEMBERS = 10_000
-_QUARTILE = 0.6745
-_TWENTIETH = 1.6449
-"""Standard normal quantiles of 75 % and 95 %."""
+_LEARNS_FROM, _HOURLY_FROM = 20, 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +36,11 @@ class Moment:
 
     Attributes:
         time: s.
-        expected: median so far; None at the beginning.
+        expected: median of late, or what is usual at the hour: from which it is farther; None at the beginning.
         low, high: beyond these it is an anomaly.
         score: 0…1; .5 at the threshold.
         alert: whether this is told.
+        hourly: whether `expected`, `low` and `high` are of the hour.
     """
 
     time: float
@@ -47,6 +50,7 @@ class Moment:
     high: float | None
     score: float
     alert: bool
+    hourly: bool = False
 
 
 class AnomalyDetector:
@@ -60,8 +64,9 @@ class AnomalyDetector:
     def __init__(self, threshold: float = THRESHOLD, quiet_s: float = QUIET_S) -> None:
         self.threshold = threshold
         self.quiet_s = quiet_s
-        self._recent: deque[float] = deque()
-        self._sorted: list[float] = []
+        self._values = Ordinary()
+        self._distances = Ordinary()
+        self._usual = UsualDay()
         self._time = -math.inf
         self._alerted = -math.inf
 
@@ -79,7 +84,7 @@ class AnomalyDetector:
         if math.isinf(value):
             raise InputError("must be finite", f"value at {time:.0f}")
         moment = self._compare(time, value)
-        self._remember(value)
+        self._remember(time, value)
         if moment.alert:
             self._alerted = time
         return moment
@@ -89,7 +94,8 @@ class AnomalyDetector:
         times = {
             name: None if math.isinf(at) else at for name, at in (("time", self._time), ("alerted", self._alerted))
         }
-        return {"threshold": self.threshold, "quiet_s": self.quiet_s, "values": list(self._recent), **times}
+        numbers = {"values": list(self._values.recent), "distances": list(self._distances.recent)}
+        return {"threshold": self.threshold, "quiet_s": self.quiet_s, **numbers, "usual": asdict(self._usual), **times}
 
     @classmethod
     def of_state(cls, state: dict[str, Any]) -> AnomalyDetector:
@@ -100,8 +106,8 @@ class AnomalyDetector:
         """
         try:
             made = cls(float(state["threshold"]), float(state["quiet_s"]))
-            for value in state["values"]:
-                made._remember(float(value))
+            made._values, made._distances = (Ordinary(map(float, state[name])) for name in ("values", "distances"))
+            made._usual = UsualDay(**deepcopy(state["usual"]))
             made._time, made._alerted = (
                 -math.inf if state[name] is None else float(state[name]) for name in ("time", "alerted")
             )
@@ -110,26 +116,31 @@ class AnomalyDetector:
         return made
 
     def _compare(self, time: float, value: float) -> Moment:
-        if len(self._sorted) < _LEARNS_FROM:
+        """Held against the past; the nearer bounds are told."""
+        if len(self._values) < _LEARNS_FROM:
             return Moment(time, value, None, None, None, 0.0, False)
-        median = self._quantile(0.5)
-        middle = (self._quantile(0.75) - self._quantile(0.25)) / (2 * _QUARTILE)
-        middle = max(middle, 1e-3 * abs(median), 1e-6)
-        below, above = (max(abs(self._quantile(share) - median) / _TWENTIETH, middle / 2) for share in (0.05, 0.95))
-        deviation = (value - median) / (above if value > median else below)
+        median, below, above = self._values.median_and_scales()
+        deviation, hourly = abs(value - median) / (above if value > median else below), False
+        usual = self._usual.at(time)
+        if usual is not None and len(self._distances) >= _HOURLY_FROM:
+            mean, spread = usual
+            middle, *scales = self._distances.median_and_scales()
+            of_hour = mean + middle * spread
+            below_hour, above_hour = (scale * spread for scale in scales)
+            far = abs(value - of_hour) / (above_hour if value > of_hour else below_hour)
+            if far > deviation:
+                deviation, hourly, median, below, above = far, True, of_hour, below_hour, above_hour
         score = deviation**2 / (deviation**2 + self.threshold**2)
-        alert = abs(deviation) >= self.threshold and time - self._alerted >= self.quiet_s
+        alert = deviation >= self.threshold and time - self._alerted >= self.quiet_s
         low, high = median - self.threshold * below, median + self.threshold * above
-        return Moment(time, value, median, low, high, score, alert)
+        return Moment(time, value, median, low, high, score, alert, hourly)
 
-    def _quantile(self, share: float) -> float:
-        return self._sorted[min(int(share * len(self._sorted)), len(self._sorted) - 1)]
-
-    def _remember(self, value: float) -> None:
-        insort(self._sorted, value)
-        self._recent.append(value)
-        if len(self._recent) > _REMEMBERS:
-            del self._sorted[bisect_left(self._sorted, self._recent.popleft())]
+    def _remember(self, time: float, value: float) -> None:
+        usual = self._usual.at(time)
+        if usual is not None:
+            self._distances.add((value - usual[0]) / usual[1])
+        self._usual.add(time, value)
+        self._values.add(value)
 
 
 def alerts_of(series: Iterable[tuple[float, float | None]], detector: AnomalyDetector | None = None) -> list[Moment]:

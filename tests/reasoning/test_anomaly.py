@@ -58,16 +58,17 @@ def test_the_clock_may_not_go_back() -> None:
 
 
 def test_a_detector_goes_on_where_it_was_put_aside() -> None:
-    values = np.random.default_rng(2).normal(10, 1, 500)
+    series = _series(_days(12))
     whole, first = AnomalyDetector(), AnomalyDetector()
-    for time, value in enumerate(values[:250]):
+    for time, value in series[:2500]:
         whole.update(time, value)
         first.update(time, value)
     second = AnomalyDetector.of_state(json.loads(json.dumps(first.state())))
-    for time, value in enumerate(values[250:], 250):
+    for time, value in series[2500:]:
         assert whole.update(time, value) == second.update(time, value)
-    with pytest.raises(InputError, match="no state"):
-        AnomalyDetector.of_state({"values": 3})
+    for broken in ({"values": 3}, first.state() | {"usual": {"mean": [0.0]}}):
+        with pytest.raises(InputError, match="no state"):
+            AnomalyDetector.of_state(broken)
 
 
 def _labelled(n: int, windows: list[tuple[int, int]]) -> LabelledSeries:
@@ -119,3 +120,32 @@ def test_files_are_read_or_refused_by_line(tmp_path: Path, capfd: pytest.Capture
     path.write_text("timestamp,value\n2026-01-01,x\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"a\.csv:2"):
         read_series([path], windows)
+
+
+def _days(days: int) -> np.ndarray:
+    """Vehicles in five minutes: many by day, hardly any at night."""
+    at = np.arange(288 * days)
+    waves = 50 - 48 * np.cos(2 * np.pi * at / 288)
+    return np.maximum(waves + np.random.default_rng(3).normal(0, 3, len(at)), 0)
+
+
+def test_what_is_usual_at_night_is_told_by_day() -> None:
+    flow = _days(21)
+    begin = 288 * 18 + 138
+    flow[begin : begin + 20] = 2.0
+    (told,) = [moment for moment in alerts_of(_series(flow)) if moment.time >= 288 * 15 * 300]
+    assert told.time == begin * 300
+    assert told.hourly
+    assert told.expected == pytest.approx(98, abs=5)
+    few_days = [moment for moment in alerts_of(_series(flow[288 * 16 :])) if moment.value == 2.0]
+    assert few_days == []
+
+
+def test_weekends_have_usual_days_of_their_own() -> None:
+    day = np.arange(288 * 42) // 288
+    flow = _days(42) * np.where((day + 3) % 7 >= 5, 0.3, 1.0)
+    assert [moment for moment in alerts_of(_series(flow)) if moment.time >= 288 * 28 * 300] == []
+    flow[288 * 37 + 138 :][:12] = 98  # a Saturday
+    assert [moment.time for moment in alerts_of(_series(flow)) if moment.time >= 288 * 28 * 300] == [
+        (288 * 37 + 138) * 300
+    ]
