@@ -13,6 +13,7 @@ from kg.model import Claim, Entity, Rejected
 from reasoning.traffic.edge_series import EdgeSeries
 from reasoning.traffic.road_network import RoadNetwork
 
+_MOST = 20_000_000
 _NAMES = {
     "speed": "speed",
     "density": "density",
@@ -60,6 +61,8 @@ def _series(path: Path, network: RoadNetwork) -> EdgeSeries:
         raise InputError(f"has intervals of {', '.join(f'{step:g}' for step in sorted(steps))} s", str(path))
     (step,) = steps
     count = round((begins[-1] - begins[0]) / step) + 1
+    if count * len(network) > _MOST:
+        raise InputError(f"{count:,} intervals of {len(network):,} segments are too many to hold", str(path))
     tables = {name: np.zeros((count, len(network))) for name in _NAMES}
     tables["speed"][:] = np.nan
     for id_, row in known.items():

@@ -8,8 +8,9 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from api.schemas import RequestBody
+from api.schemas_route import seconds_of
 
-Finite = Annotated[float, Field(allow_inf_nan=False)]
+Finite = Annotated[float, Field(ge=-1e100, le=1e100, allow_inf_nan=False)]
 
 
 class AnomaliesRequest(RequestBody):
@@ -35,8 +36,8 @@ class AnomaliesRequest(RequestBody):
     def series(self) -> list[tuple[float, float | None]]:
         """Seconds and values."""
         if self.times is not None:
-            seconds = [time.timestamp() for time in self.times]
+            seconds = [seconds_of(time) or 0.0 for time in self.times]
         else:
-            first = self.start.timestamp() if self.start else 0.0
+            first = seconds_of(self.start) or 0.0
             seconds = [first + (self.step_s or 0.0) * number for number in range(len(self.values))]
         return list(zip(seconds, self.values, strict=True))

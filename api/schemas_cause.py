@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from api.schemas import Curie, RequestBody, Short
-from api.schemas_route import Clock
+from api.schemas_route import Clock, seconds_of
 from kg.errors import InputError
 from reasoning.traffic.cause import KnownEvent
 from reasoning.traffic.edge_series import MEASURES, EdgeSeries
@@ -68,7 +67,7 @@ class DayBody(RequestBody):
         sampled = (
             _table(columns["sampled"], 0.0, speed.shape) if None not in columns["sampled"] else 1.0 * ~np.isnan(speed)
         )
-        begin = self.begin.timestamp() if isinstance(self.begin, datetime) else float(self.begin)
+        begin = seconds_of(self.begin) or 0.0
         return EdgeSeries(tuple(ids[at] for at in order), begin, step_s, speed, sampled=sampled, **tables)
 
 
@@ -94,7 +93,7 @@ class EventBody(RequestBody):
 
     def known(self) -> KnownEvent:
         """The same for the reasoner."""
-        begin, end = (clock.timestamp() if isinstance(clock, datetime) else clock for clock in (self.begin, self.end))
+        begin, end = seconds_of(self.begin), seconds_of(self.end)
         return KnownEvent(self.id, self.kind, self.segment or "", begin, end, self.belief, self.source or "")
 
 
@@ -106,4 +105,5 @@ class CauseRequest(DayBody):
         min_length=1, max_length=60, description="Days without incident, of the same segments."
     )
     events: list[EventBody] = Field([], max_length=10_000, description="What is known, beside the events of the graph.")
+    since: Clock | None = Field(None, description="When the jam began, where known: it is explained in any case.")
     limit: int = Field(3, ge=1, le=20, description="How many segments to name.")

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field, NaiveDatetime
 
 from api.schemas import Curie, RequestBody, Short
 from reasoning.traffic.route_answer import KnownSpeed, RouteQuestion
 
 Place = Curie | tuple[float, float]
-Clock = Annotated[datetime | float, Field(description="ISO 8601, or seconds on any one clock.")]
+_MOST_S = 1e11
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+Seconds = Annotated[float, Field(ge=-_MOST_S, le=_MOST_S, allow_inf_nan=False)]
+Clock = Annotated[
+    AwareDatetime | NaiveDatetime | Seconds, Field(description="ISO 8601, UTC unless it says; or seconds.")
+]
 
 
 class KnownSpeedBody(RequestBody):
     """What is known of the speed on a segment."""
 
     segment: Curie
-    speed: float = Field(ge=0.0, le=150.0, description="m/s")
+    speed: float = Field(ge=0.0, le=150.0, allow_inf_nan=False, description="m/s")
     since: Clock | None = None
     until: Clock | None = None
     source: Short | None = None
@@ -41,12 +46,16 @@ class RouteRequest(RequestBody):
     def question(self) -> RouteQuestion:
         """The same for the reasoner."""
         speeds = [
-            KnownSpeed(one.segment, one.speed, _seconds(one.since), _seconds(one.until), source=one.source or "")
+            KnownSpeed(one.segment, one.speed, seconds_of(one.since), seconds_of(one.until), source=one.source or "")
             for one in self.speeds
         ]
-        depart = _seconds(self.depart) or 0.0
+        depart = seconds_of(self.depart) or 0.0
         return RouteQuestion(self.start, self.end, depart, self.vehicle_class, self.count, speeds, self.closed)
 
 
-def _seconds(clock: datetime | float | None) -> float | None:
-    return clock.timestamp() if isinstance(clock, datetime) else clock
+def seconds_of(clock: datetime | float | None) -> float | None:
+    """Seconds since 1970, UTC where the time names no zone; a number as it is."""
+    if not isinstance(clock, datetime):
+        return clock
+    aware = clock if clock.tzinfo else clock.replace(tzinfo=UTC)
+    return (aware - _EPOCH) / timedelta(seconds=1)

@@ -25,6 +25,10 @@ def cause(
     measured: Annotated[Path, typer.Argument(metavar="FILE", help="Edge data of SUMO, up to now.")],
     usual: Annotated[list[Path], typer.Option(help="Edge data of a day without incident; several times.")],
     net: Annotated[Path | None, typer.Option(help="SUMO network, instead of the graph's.")] = None,
+    since: Annotated[
+        float | None,
+        typer.Option(help="When the jam began, seconds: it is explained, whether it could be told or not."),
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=20, help="How many segments to name.")] = 3,
     json: Json = False,
 ) -> None:
@@ -42,7 +46,7 @@ def cause(
             events = with_service(context, lambda service: known_events(service.store))
     (now,), days = series_of_files([measured], network), series_of_files(usual, network)
     here = [event for event in events if event.segment in network.places]
-    answer = explain(now, Usual.of(days), network, here, limit=limit)
+    answer = explain(now, Usual.of(days), network, here, limit=limit, since=since)
     if json:
         print_json(asdict(answer))
     else:

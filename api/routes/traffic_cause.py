@@ -9,6 +9,7 @@ from fastapi import Response
 
 from api.routes.parts import ServiceDep, guarded_router
 from api.schemas_cause import CauseRequest
+from api.schemas_route import seconds_of
 from api.traffic_events import known_events
 from kg.errors import InputError
 from reasoning.traffic.cause import CauseAnswer, KnownEvent, explain
@@ -34,4 +35,4 @@ def _explained(body: CauseRequest, network: RoadNetwork, events: list[KnownEvent
         if day.segments != now.segments:
             raise InputError("must name the same segments as `edges`", f"usual[{number}]")
     here = [event for event in events if not event.segment or event.segment in network.places]
-    return explain(now, Usual.of(days), network, here, limit=body.limit)
+    return explain(now, Usual.of(days), network, here, limit=body.limit, since=seconds_of(body.since))

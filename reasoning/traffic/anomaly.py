@@ -28,6 +28,7 @@ THRESHOLD = 4.0
 QUIET_S = 3 * 3600.0
 """Seconds after an alert in which none is given."""
 _LEARNS_FROM, _HOURLY_FROM = 20, 50
+_CERTAIN, _MOST = 1e6, 1e100
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +82,8 @@ class AnomalyDetector:
         self._time = time
         if value is None or math.isnan(value):
             return None
-        if math.isinf(value):
-            raise InputError("must be finite", f"value at {time:.0f}")
+        if abs(value) > _MOST:
+            raise InputError("must be finite, and 1e100 at most", f"value at {time:.0f}")
         moment = self._compare(time, value)
         self._remember(time, value)
         if moment.alert:
@@ -130,7 +131,8 @@ class AnomalyDetector:
             far = abs(value - of_hour) / (above_hour if value > of_hour else below_hour)
             if far > deviation:
                 deviation, hourly, median, below, above = far, True, of_hour, below_hour, above_hour
-        score = deviation**2 / (deviation**2 + self.threshold**2)
+        ratio = abs(deviation) / self.threshold
+        score = 1.0 if ratio > _CERTAIN else ratio**2 / (ratio**2 + 1.0)
         alert = deviation >= self.threshold and time - self._alerted >= self.quiet_s
         low, high = median - self.threshold * below, median + self.threshold * above
         return Moment(time, value, median, low, high, score, alert, hourly)

@@ -73,6 +73,8 @@ def read_series(paths: Sequence[Path], windows: Path) -> list[LabelledSeries]:
         times, values = read_csv(path)
         spans = next((spans for key, spans in named.items() if key.rpartition("/")[2] == path.name), [])
         found.append(LabelledSeries(path.name, times, values, [_indices(times, span) for span in spans]))
+    if found and not {one.name for one in found} & {key.rpartition("/")[2] for key in named}:
+        raise InputError(f"names none of {', '.join(one.name for one in found)}", str(windows))
     if not found:
         raise InputError("holds no series", ", ".join(map(str, paths)))
     return found

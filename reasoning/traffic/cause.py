@@ -18,6 +18,7 @@ from reasoning.traffic.road_network import RoadNetwork
 SHIPPED = Path(__file__).with_name("cause_weights.json")
 _GATHERS = 10
 _SETTLING = 3
+_SEEN_AFTER = 2
 _LEAST = 1e-4
 _TOP_SIGNS = 4
 _JAMMED = 0.4
@@ -174,6 +175,7 @@ def explain(
     events: Sequence[KnownEvent] = (),
     weights: SignWeights | None = None,
     limit: int = 3,
+    since: float | None = None,
 ) -> CauseAnswer:
     """Tells a jam in a series that was not there usually, and explains it.
 
@@ -184,15 +186,16 @@ def explain(
         events: what is known to have happened.
         weights: of the signs; the shipped ones by default.
         limit: how many segments to name.
+        since: s, when the jam began, where that is known: then it is explained, whether it could be told or not.
 
     Raises:
-        InputError: series and usual are of different segments.
+        InputError: series and usual are of different segments, or `since` is not in the series.
         NotFoundError: a segment is not in the network.
     """
     weights = weights or SignWeights.load()
     signs = signs_of(series, usual, network)
     probability = weights.probability(signs)
-    told = first_told(probability, weights.threshold)
+    told = first_told(probability, weights.threshold) if since is None else seen_by(series, since)
     if told is None:
         return CauseAnswer("nothing is out of the ordinary for two intervals in a row", None, [], [], [])
     blamed = blame(probability, told)
@@ -215,6 +218,18 @@ def first_told(probability: Floats, threshold: float) -> int | None:
     reached = np.flatnonzero(both.max(1) >= threshold) + 1
     reached = reached[reached >= _SETTLING]
     return int(reached[0]) if len(reached) else None
+
+
+def seen_by(series: EdgeSeries, since: float) -> int:
+    """The interval by which a jam that began then is to be seen: two later, or the last.
+
+    Raises:
+        InputError: it is not in the series.
+    """
+    began = (since - series.begin) / series.step
+    if not 0 <= began < len(series) or len(series) <= _SEEN_AFTER:
+        raise InputError(f"must be in the time of the series, with {_SEEN_AFTER + 1} intervals at least", "since")
+    return min(int(began) + _SEEN_AFTER, len(series) - 1)
 
 
 def blame(probability: Floats, told: int) -> Floats:
@@ -253,23 +268,22 @@ def _causes(
     Nearness is Σ over the blamed segments of probability · exp(−metres / 300); timeliness is exp(−delay / 900 s) from
     the event's beginning to the alarm, 0 for an event that began after it or had ended before.
     """
-    causes = []
+    best: dict[str, tuple[KnownEvent, float, float | None]] = {}
     for number, event in enumerate(events):
         near, metres = 1.0, None
         if event.segment:
             at = network.index(event.segment, f"events[{number}].segment")
-            metres = min(_metres(network, at, network.index(one.segment)) for one in blamed)
-            near = sum(
-                one.probability * math.exp(-_metres(network, at, network.index(one.segment)) / _REACH_M)
-                for one in blamed
-            )
+            apart = [_metres(network, at, network.index(one.segment)) for one in blamed]
+            metres = min(apart)
+            near = sum(one.probability * math.exp(-far / _REACH_M) for one, far in zip(blamed, apart, strict=True))
         late = event.begin is not None and event.begin > told
         over = event.end is not None and event.end < told - _EARLY_S
         since = 0.0 if event.begin is None else max(0.0, told - event.begin)
         fit = 0.0 if late or over else event.belief * near * math.exp(-since / _EARLY_S)
-        causes.append((event, fit, metres))
-    total = _UNKNOWN_PRIOR + sum(fit for _, fit, _ in causes)
-    ranked = [Cause(event, fit / total, fit, metres) for event, fit, metres in causes]
+        if event.id not in best or fit > best[event.id][1]:  # one event may be on many segments
+            best[event.id] = event, fit, metres
+    total = _UNKNOWN_PRIOR + sum(fit for _, fit, _ in best.values())
+    ranked = [Cause(event, fit / total, fit, metres) for event, fit, metres in best.values()]
     ranked.append(Cause(None, _UNKNOWN_PRIOR / total, _UNKNOWN_PRIOR, None))
     return sorted(ranked, key=lambda one: -one.probability)
 

@@ -15,6 +15,7 @@ _BETWEEN = str.maketrans("_-/", "   ")
 _ANY_SIGN = {"traffic sign", "road sign", "sign"}
 _NUMBER = re.compile(r"\b[1-9]\d{0,2}\b")
 _KMH_OF_MPH = 1.609344
+_MOST_DIGITS, _SPEEDS = 3, (5, 150)
 _HORIZON = 0.5
 _NEAR = 0.6
 _HALF_WIDTH_FAR = 0.06
@@ -84,7 +85,7 @@ class BoxReader:
         """What the boxes show; a box of unknown label, or out of the zone that a concept asks for, shows nothing."""
         found = []
         for detected in boxes:
-            near = detected.box is not None and in_the_way(detected.box)
+            near = detected.box is None or in_the_way(detected.box)  # where it is unknown, it may be ahead
             meant = [concept.id for concept in self._meant(detected) if concept.zone != "ahead" or near]
             for shows in self._book.most_specific(meant):
                 evidence = SceneEvidence(
@@ -93,15 +94,20 @@ class BoxReader:
                 found.append(Observation(shows, detected.confidence, evidence))
         return found
 
-    def speed(self, detected: DetectedBox) -> tuple[SceneConcept, float] | None:
-        """The sign with a number that a box shows, and its km/h: from the label, else from the text in the box."""
+    def speed(self, detected: DetectedBox, unit: str = "") -> tuple[SceneConcept, float] | None:
+        """The sign with a number that a box shows, and its km/h: from the label, else from the text in the box.
+
+        Args:
+            detected: the box.
+            unit: `mph` where signs are in miles.
+        """
         label = _normal(detected.label)
         for pattern, concept in self._patterns:
             if found := pattern.search(label):
-                return concept, _kmh(float(found[1]), label)
+                return _plausible(concept, found[1], f"{label} {unit}")
         for concept in self._by_label.get(label, ()):
             if concept.limits_speed and (found := _NUMBER.search(detected.text)):
-                return concept, _kmh(float(found[0]), f"{label} {detected.text}")
+                return _plausible(concept, found[0], f"{label} {detected.text} {unit}")
         return None
 
     def _meant(self, detected: DetectedBox) -> list[SceneConcept]:
@@ -126,5 +132,8 @@ def _normal(label: str) -> str:
     return " ".join((parts[1] if len(parts) > 1 else parts[0]).translate(_BETWEEN).split())
 
 
-def _kmh(value: float, words: str) -> float:
-    return round(value * _KMH_OF_MPH, 1) if "mph" in words.casefold() else value
+def _plausible(concept: SceneConcept, number: str, words: str) -> tuple[SceneConcept, float] | None:
+    """The sign with km/h, unless no such limit is ever set."""
+    if len(number) > _MOST_DIGITS or not _SPEEDS[0] <= int(number) <= _SPEEDS[1]:
+        return None
+    return concept, round(int(number) * _KMH_OF_MPH, 1) if "mph" in words.casefold() else float(number)

@@ -82,11 +82,11 @@ class Usual:
     """Mean and spread of each smoothed measure by time of day, (slots, E).
 
     Attributes:
-        first: the first slot that is known.
+        slots: which slots of the day are known, ascending.
     """
 
     segments: tuple[str, ...]
-    first: int
+    slots: NDArray[np.int64]
     mean: dict[str, Floats]
     spread: dict[str, Floats]
 
@@ -117,7 +117,10 @@ class Usual:
             )
             mean[name] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
             spread[name] = np.sqrt(np.maximum(square / np.maximum(count, 1) - np.nan_to_num(mean[name]) ** 2, 0.0))
-        return cls(days[0].segments, first, mean, spread)
+        known_slots = np.unique(np.concatenate(slots))
+        rows = known_slots - first
+        mean, spread = ({name: table[rows] for name, table in of.items()} for of in (mean, spread))
+        return cls(days[0].segments, known_slots, mean, spread)
 
     def at(self, series: EdgeSeries) -> tuple[dict[str, Floats], dict[str, Floats]]:
         """Mean and spread for each interval of a series; beyond the known times of day the nearest known one's.
@@ -127,7 +130,7 @@ class Usual:
         """
         if series.segments != self.segments:
             raise InputError("must name the same segments as what is usual", "edges")
-        rows = np.clip(series.slots() - self.first, 0, len(self.mean["speed"]) - 1)
+        rows = np.abs(series.slots()[:, None] - self.slots[None, :]).argmin(1)
         return {name: of[rows] for name, of in self.mean.items()}, {name: of[rows] for name, of in self.spread.items()}
 
 

@@ -84,13 +84,15 @@ def settle(book: RuleBook, firings: Sequence[Firing]) -> tuple[list[Settled], li
         spoken = [firing for firing in firings if _speaks(book, firing.rule, manoeuvre)]
         if not spoken:
             continue
-        required, forbidden, permitted = 0.0, 0.0, 0.0
+        parts: dict[str, list[tuple[float, set[str]]]] = {"required": [], "forbidden": [], "permitted": []}
         for matter in book.matters:
             inside = [firing for firing in spoken if matter in firing.rule.matters]
+            rules = {firing.rule.id for firing in inside}
             against, with_ = _one_matter(book, inside, manoeuvre)
-            forbidden = _either(forbidden, against)
-            permitted = _either(permitted, with_)
-            required = _either(required, _required(book, firings, matter, manoeuvre))
+            parts["forbidden"].append((against, rules))
+            parts["permitted"].append((with_, rules))
+            parts["required"].append((_required(book, firings, matter, manoeuvre), rules))
+        required, forbidden, permitted = (_across(of) for of in parts.values())
         settled.append(Settled(manoeuvre, required, (1.0 - forbidden) * permitted, forbidden, spoken))
         if not book.manoeuvres[manoeuvre].broader:
             conflicts += _conflicts(book, spoken, manoeuvre)
@@ -167,5 +169,11 @@ def _any(firings: Iterable[Firing]) -> float:
     return 1.0 - prod(1.0 - firing.belief for firing in firings)
 
 
-def _either(one: float, other: float) -> float:
-    return 1.0 - (1.0 - one) * (1.0 - other)
+def _across(parts: Sequence[tuple[float, set[str]]]) -> float:
+    """Belief that it holds in some matter; matters that share a rule aren't independent, the surest of them counts."""
+    groups: list[tuple[float, set[str]]] = []
+    for belief, rules in parts:
+        shared = [group for group in groups if group[1] & rules]
+        groups = [group for group in groups if not group[1] & rules]
+        groups.append((max([belief, *(group[0] for group in shared)]), rules.union(*(group[1] for group in shared))))
+    return 1.0 - prod(1.0 - belief for belief, _ in groups)

@@ -10,7 +10,7 @@ is the earliest arrival (Cooke & Halsey 1966); in practice it takes about as man
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import igraph
@@ -22,6 +22,7 @@ from reasoning.traffic.road_network import Floats, Longs, RoadNetwork
 _ROUNDS = 100
 _EXACT_S = 1e-6
 _LEAST_SPEED = 0.1
+_FASTEST = 150.0
 """m/s; what stands still is passed at a crawl, since nobody knows for how long."""
 _PENALTY = 1.4
 _TRIES_EACH = 4
@@ -131,17 +132,21 @@ class Router:
             if found is None:
                 break
             used = self.drive(found, depart, speeds)
-            slow = used.arrival - depart > _MOST_STRETCH * (best.arrival - depart)
-            if not slow and all(self._shared(used, path) <= _MOST_SHARED for path in paths):
+            if self.differs(used, paths, depart):
                 paths.append(used)
         return sorted(paths, key=lambda path: path.arrival)
+
+    def differs(self, path: Path, others: Sequence[Path], depart: float) -> bool:
+        """Whether a route is neither too like others, of which the first is the fastest, nor too slow."""
+        slow = path.arrival - depart > _MOST_STRETCH * (others[0].arrival - depart)
+        return not slow and all(self._shared(path, other) <= _MOST_SHARED for other in others)
 
     def drive(self, segments: list[int], depart: float, speeds: SegmentSpeeds) -> Path:
         """When a vehicle that departs now enters each segment of a route."""
         time, entered = depart, []
         for number, segment in enumerate(segments):
             if number:
-                time += self._delay(segments[number - 1], segment, time, speeds)
+                time += self._delay(segments[number - 1], segment, speeds)
             entered.append(time)
             time += float(travel_times(self.network, speeds, np.array([segment]), np.array([time]))[0])
         return Path(segments, entered, time, float(self.network.length[segments].sum()))
@@ -172,13 +177,13 @@ class Router:
         """Seconds from the end of a segment to the end of the next, for each turn, when the segment is left then."""
         network = self.network
         at = left[network.turn_from]
-        delay = np.where(_known(speeds, network.turn_from, at), 0.0, network.turn_delay)
+        delay = np.where(_known(speeds, network.turn_from), 0.0, network.turn_delay)
         times = delay + travel_times(network, speeds, network.turn_to, at + delay)
         return times * factor[network.turn_to]
 
-    def _delay(self, one: int, other: int, time: float, speeds: SegmentSpeeds) -> float:
+    def _delay(self, one: int, other: int, speeds: SegmentSpeeds) -> float:
         """Expected wait at the turn; nothing where the speed is measured, since that has the wait in it."""
-        if _known(speeds, np.array([one]), np.array([time]))[0]:
+        if _known(speeds, np.array([one]))[0]:
             return 0.0
         turn = self._graph.get_eid(one, other)
         return float(self.network.turn_delay[turn])
@@ -220,17 +225,17 @@ def travel_times(network: RoadNetwork, speeds: SegmentSpeeds, segments: Longs, e
     return time - entered
 
 
-def _known(speeds: SegmentSpeeds, segments: Longs, time: Floats) -> np.ndarray:
-    slice_ = np.clip((time - speeds.start) // speeds.step, 0, len(speeds.speed) - 1).astype(np.int64)
-    return ~np.isnan(speeds.speed[slice_, segments])
+def _known(speeds: SegmentSpeeds, segments: Longs) -> np.ndarray:
+    """Whether some speed of these segments is known: for all times, so that no wait ends while one is on the way."""
+    return np.asarray(~np.isnan(speeds.speed[:, segments]).all(0))
 
 
 def check_speeds(values: Floats, field: str) -> None:
     """Refuses speeds that can be none.
 
     Raises:
-        InputError: one is below 0 or infinite; names the field.
+        InputError: one is not in 0…150 m/s; names the field.
     """
-    wrong = np.flatnonzero((values < 0) | np.isinf(values))
+    wrong = np.flatnonzero(~((values >= 0) & (values <= _FASTEST)))
     if len(wrong):
-        raise InputError(f"a speed is a number from 0 up, not {values[wrong[0]]}", f"{field}[{int(wrong[0])}]")
+        raise InputError(f"a speed is in 0…{_FASTEST:g} m/s, not {values[wrong[0]]}", f"{field}[{int(wrong[0])}]")

@@ -16,6 +16,7 @@ from reasoning.traffic.route import Path, Router, SegmentSpeeds, check_speeds
 SLICE_S = 300.0
 HORIZON_S = 7200.0
 """How finely and how far ahead speeds are told apart."""
+_LATEST_S = 1e11
 _SLOW = 0.5
 """Below this share of the limit a segment is slow."""
 _NAMED = 3
@@ -146,6 +147,8 @@ class RoutePlanner:
             NotFoundError: a segment is unknown; names the field.
         """
         network = self.network
+        if not abs(question.depart) <= _LATEST_S:
+            raise InputError(f"must be a time in seconds, not {question.depart}", "depart")
         check_speeds(np.array([known.speed for known in question.speeds], np.float64), "speeds")
         starts = self._segments(question.start, "from", leaving=True)
         ends = self._segments(question.end, "to", leaving=False)
@@ -157,7 +160,10 @@ class RoutePlanner:
                 found += self._router.alternatives(
                     start, end, question.depart, speeds, question.count, question.vehicle_class, closed
                 )
-        paths = sorted(found, key=lambda path: path.arrival)[: question.count]
+        paths: list[Path] = []
+        for path in sorted(found, key=lambda path: path.arrival):
+            if len(paths) < question.count and (not paths or self._router.differs(path, paths, question.depart)):
+                paths.append(path)
         evidence = list(question.speeds)
         routes = []
         for rank, path in enumerate(paths, 1):
@@ -199,7 +205,7 @@ class RoutePlanner:
             if since > until:
                 raise InputError("begins after it ends", f"speeds[{number - 1}]")
             at = self.network.index(known.segment, f"speeds[{number - 1}].segment")
-            rows = (begins + SLICE_S > since) & (begins < until)
+            rows = (begins + SLICE_S / 2 >= since) & (begins + SLICE_S / 2 < until)
             table[rows, at], rests[rows, at] = known.speed, number
         return SegmentSpeeds(question.depart, SLICE_S, table), rests
 

@@ -118,11 +118,13 @@ class DefaultLimits:
     Attributes:
         kmh: by kind of road: urban, rural, motorway; a kind without a limit is absent.
         articles: where they are laid down.
+        unit: `mph` where signs are in miles, else empty.
     """
 
     id: str
     kmh: Mapping[str, float]
     articles: tuple[str, ...]
+    unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -216,7 +218,9 @@ class _Reading:
         found = {}
         for subject in self._all("DefaultSpeedLimit"):
             kmh = {road: self._number(subject, road, 1, 300) for road in ROADS if self._texts(subject, EG + road)}
-            found[subject.rpartition("/")[2]] = DefaultLimits(subject, kmh, self._texts(subject, EG + "article"))
+            found[subject.rpartition("/")[2]] = DefaultLimits(
+                subject, kmh, self._texts(subject, EG + "article"), "".join(self._texts(subject, EG + "signsIn"))
+            )
         return found
 
     def _pairs(self, name: str) -> dict[str, str]:

@@ -10,6 +10,8 @@ from reasoning.traffic.rules import Rule, RuleBook
 
 SURE = 0.5
 """From this belief on, something counts as said."""
+_SAFE = 0.2
+"""Nothing is allowed from this belief on that it is forbidden."""
 _ABSTAINS = "nothing that was seen is what a rule asks for: no instruction is given on no evidence"
 _UNSURE = "what was seen is too uncertain for an instruction"
 
@@ -201,7 +203,7 @@ def _manoeuvre(book: RuleBook, settled: Settled) -> Manoeuvre:
     elif settled.forbidden >= SURE:
         verdict = "forbidden"
     else:
-        verdict = "allowed" if settled.allowed >= SURE else "open"
+        verdict = "allowed" if settled.allowed >= SURE and settled.forbidden < _SAFE else "open"
     rules = [firing.rule.id for firing in settled.firings]
     name = book.manoeuvres[settled.manoeuvre].name
     return Manoeuvre(settled.manoeuvre, name, verdict, settled.required, settled.allowed, settled.forbidden, rules)

@@ -11,7 +11,7 @@ import numpy as np
 from kg.errors import InputError
 from reasoning.traffic.experience import MANOEUVRES, ConceptExperience, Experience, WordExperience
 from reasoning.traffic.rules import RuleBook
-from reasoning.traffic.scene import SURE, Observation, SceneAnswer, judge
+from reasoning.traffic.scene import Observation, SceneAnswer, judge
 from reasoning.traffic.scene_cases import SceneCase, flag_observation
 from reasoning.traffic.sentence import SentenceReader
 
@@ -125,7 +125,7 @@ def _effects(answer: SceneAnswer) -> dict[str, list[str]]:
     return {
         one.id: one.rules
         for one in answer.manoeuvres
-        if one.id in MANOEUVRES and max(one.required, one.allowed) >= SURE
+        if one.id in MANOEUVRES and one.verdict in ("required", "allowed")
     }
 
 

@@ -84,7 +84,7 @@ class SceneJudge:
         experience = self.concepts.judge(seen)
         seen += self._sentences.read(sentence)
         answer = judge(self.book, seen, language=language)
-        answer = replace(answer, speed_limit=limit_in_force(self._speeds(boxes, seen), default, road))
+        answer = replace(answer, speed_limit=limit_in_force(self._speeds(boxes, seen, default), default, road))
         return JudgedScene(answer, experience, self.words.judge(sentence) if sentence else [])
 
     def _default(self, country: str, road: str) -> DefaultLimits | None:
@@ -102,12 +102,12 @@ class SceneJudge:
         return self._boxes.read(boxes)
 
     def _speeds(
-        self, boxes: Sequence[DetectedBox], seen: Sequence[Observation]
+        self, boxes: Sequence[DetectedBox], seen: Sequence[Observation], default: DefaultLimits | None
     ) -> list[tuple[SceneConcept, float, float, int]]:
         """Signs with a number, each with km/h, belief, and the number of its evidence."""
         found = []
         for box in boxes:
-            shown = self._boxes.speed(box)
+            shown = self._boxes.speed(box, default.unit if default else "")
             if shown is not None:
                 number = next(
                     number

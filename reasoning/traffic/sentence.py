@@ -5,16 +5,29 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from reasoning.traffic.rules import RuleBook
 from reasoning.traffic.scene import Observation, SceneEvidence
 
 _CLAUSE = re.compile(
-    r"[.,;:!?。,;:!?、]|\b(?:and|but|so|because|since|as|while|then|that|which|who|before|after|if)\b", re.I
+    "[.,;:!?\u3002\uff0c\uff1b\uff1a\uff01\uff1f\u3001]"
+    r"|\b(?:and|but|so|because|since|as|while|then|that|which|who|before|after|if|whether)\b",
+    re.I,
 )
-_WORD = re.compile(r"[a-z]+(?:n't|n’t)?|[\d]+", re.I)
+_OPEN = ("if", "whether")
+"""What follows these is not said to be so."""
+_QUESTION = ("?", "\uff1f")
+_WORD = re.compile(r"[a-z]+(?:[-'’][a-z]+)*|[\d]+", re.I)
 _NEGATIVE = re.compile(r"^(?:no|not|without|never|nobody|none|neither|nor|cannot|isn|aren|.*n['’]t)$", re.I)
-_NEGATIVE_HAN = ("没有", "没", "无", "不", "未")
+_NEGATIVE_AFTER = re.compile(r"^(?:not|never|off|broken|forbidden|prohibited|banned|illegal|.*n['’]t)$", re.I)
+_REACH = 3
+"""Words before and after a phrase in which a negation turns it off."""
+_NEGATIVE_HAN = ("没", "无", "不", "未", "禁止", "勿", "别", "等")
+_NEGATIVE_HAN_AFTER = ("没", "不", "未", "变", "坏", "灭", "故障")
+_REACH_HAN = 2
+_ANY_LIGHT_HAN = "红绿灯"
+"""A traffic light of any colour."""
 _BELIEF = 0.9
 """In what words say: the reliability of a document's claim."""
 
@@ -38,6 +51,8 @@ class SentenceReader:
     def read(self, sentence: str, source: str | None = None) -> list[Observation]:
         """Each concept that the sentence says is there, once, with the words that say so."""
         found: dict[str, Observation] = {}
+        if sentence.rstrip().endswith(_QUESTION):
+            return []
         for clause in _clauses(sentence):
             words = clause.words()
             for concept, phrase in self._phrases:
@@ -58,7 +73,8 @@ class _Phrase:
         self._han = any("一" <= letter <= "鿿" for letter in phrase)
         slots = phrase.split("+" if self._han else " ")
         self._slots = [slot.casefold().split("|") for slot in slots]
-        self._negative = any(_NEGATIVE.match(word) for slot in self._slots for word in slot)
+        negative = any(_NEGATIVE.match(word) for slot in self._slots for word in slot)
+        self._negative = negative or any(part.startswith(_NEGATIVE_HAN) for slot in self._slots for part in slot)
 
     def find(self, text: str, words: Sequence[re.Match[str]]) -> tuple[int, int] | None:
         """Where the words that fill all slots begin and end; None where a slot stays empty, or they are negated."""
@@ -72,20 +88,29 @@ class _Phrase:
                 return None
             places.append(place)
         first, last = min(places), max(places)
-        if not self._negative and any(_NEGATIVE.match(word[0]) for word in words[max(0, first - 3) : last]):
+        before, after = words[max(0, first - _REACH) : last], words[last + 1 : last + 1 + _REACH]
+        left_behind = any(place and words[place - 1][0].casefold() == "from" for place in places)
+        negated = left_behind or any(_NEGATIVE.match(word[0]) for word in before)
+        if not self._negative and (negated or any(_NEGATIVE_AFTER.match(word[0]) for word in after)):
             return None
         return words[first].start(), words[last].end()
 
     def _find_han(self, text: str) -> tuple[int, int] | None:
-        spans = []
-        for slot in self._slots:
-            at, part = max((text.find(part), part) for part in slot)
-            if at < 0:
-                return None
-            spans.append((at, at + len(part)))
-        start, end = min(span[0] for span in spans), max(span[1] for span in spans)
-        before = text[max(0, start - 2) : start]
-        return None if any(word in before for word in _NEGATIVE_HAN) else (start, end)
+        text = text.replace(_ANY_LIGHT_HAN, "\0" * len(_ANY_LIGHT_HAN))
+        places = [
+            [(found.start(), found.end()) for part in slot for found in re.finditer(re.escape(part), text)]
+            for slot in self._slots
+        ]
+        for spans in product(*places):
+            start, end = min(span[0] for span in spans), max(span[1] for span in spans)
+            around = text[max(0, start - _REACH_HAN) : end]
+            after = text[end : end + _REACH_HAN]
+            negated = any(word in around for word in _NEGATIVE_HAN) or any(
+                word in after for word in _NEGATIVE_HAN_AFTER
+            )
+            if self._negative or not negated:
+                return start, end
+        return None
 
 
 def _fits(slot: Sequence[str], word: str) -> bool:
@@ -94,8 +119,10 @@ def _fits(slot: Sequence[str], word: str) -> bool:
 
 
 def _clauses(sentence: str) -> Iterator[_Clause]:
-    start = 0
+    start, said = 0, True
     for end in _CLAUSE.finditer(sentence):
-        yield _Clause(start, sentence[start : end.start()])
-        start = end.end()
-    yield _Clause(start, sentence[start:])
+        if said:
+            yield _Clause(start, sentence[start : end.start()])
+        start, said = end.end(), end[0].casefold() not in _OPEN
+    if said:
+        yield _Clause(start, sentence[start:])

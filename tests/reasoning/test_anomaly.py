@@ -149,3 +149,22 @@ def test_weekends_have_usual_days_of_their_own() -> None:
     assert [moment.time for moment in alerts_of(_series(flow)) if moment.time >= 288 * 28 * 300] == [
         (288 * 37 + 138) * 300
     ]
+
+
+def test_enormous_values_are_no_crash() -> None:
+    detector = AnomalyDetector()
+    for time in range(25):
+        detector.update(time, 0.0)
+    moment = detector.update(26, 1e99)
+    assert moment is not None
+    assert (moment.alert, moment.score) == (True, 1.0)
+    with pytest.raises(InputError, match="1e100"):
+        detector.update(27, 1e200)
+
+
+def test_windows_of_other_series_are_an_error(tmp_path: Path) -> None:
+    path, windows = tmp_path / "a.csv", tmp_path / "windows.json"
+    path.write_text("timestamp,value\n2026-01-01,1\n", encoding="utf-8")
+    windows.write_text('{"b.csv": [["2026-01-04", "2026-01-05"]]}', encoding="utf-8")
+    with pytest.raises(InputError, match=r"names none of a\.csv"):
+        read_series([path], windows)

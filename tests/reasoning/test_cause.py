@@ -94,6 +94,25 @@ def test_events_are_ranked_by_place_and_time(street: RoadNetwork, usual: Usual) 
         explain(_day(9, blocked=True), usual, street, [KnownEvent("x", "incident", "edge:nowhere")])
 
 
+def test_a_known_beginning_is_explained_in_any_case(street: RoadNetwork, usual: Usual) -> None:
+    answer = explain(_day(20), usual, street, since=28800.0 + 600)
+    assert answer.blamed
+    with pytest.raises(InputError, match="since"):
+        explain(_day(20), usual, street, since=0.0)
+
+
+def test_one_event_on_many_segments_counts_once(street: RoadNetwork, usual: Usual) -> None:
+    events = [KnownEvent("works:1", "works", segment) for segment in _IDS]
+    causes = explain(_day(9, blocked=True), usual, street, events).causes
+    assert [cause.event.id if cause.event else "" for cause in causes] == ["works:1", ""]
+
+
+def test_times_of_day_that_nobody_knows_are_compared_with_the_nearest(street: RoadNetwork) -> None:
+    usual = Usual.of([_day(seed, begin=begin) for seed in range(4) for begin in (28800.0, 61200.0)])
+    noon = explain(_day(9, blocked=True, begin=43200.0), usual, street)
+    assert noon.blamed[0].segment == _IDS[_BLOCKED]
+
+
 def test_all_signs_are_finite_and_named(street: RoadNetwork, usual: Usual) -> None:
     signs = signs_of(_day(9, blocked=True), usual, street)
     assert list(signs) == list(SIGNS)

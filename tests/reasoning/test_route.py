@@ -117,6 +117,12 @@ def test_where_there_is_no_way() -> None:
         (RouteQuestion("edge:x/9", "edge:x/3"), NotFoundError, "from: no road segment 'edge:x/9'"),
         (RouteQuestion("edge:x/0", "edge:x/3", closed=["no"]), NotFoundError, r"closed\[0\]"),
         (RouteQuestion("edge:x/0", "edge:x/3", speeds=[KnownSpeed("edge:x/1", -1)]), InputError, r"speeds\[0\]"),
+        (RouteQuestion("edge:x/0", "edge:x/3", depart=float("nan")), InputError, "depart: must be a time"),
+        (
+            RouteQuestion("edge:x/0", "edge:x/3", speeds=[KnownSpeed("edge:x/1", float("nan"))]),
+            InputError,
+            r"speeds\[0\]",
+        ),
         (RouteQuestion("edge:x/0", "edge:x/3", speeds=[KnownSpeed("q", 1)]), NotFoundError, r"speeds\[0\]\.segment"),
         (RouteQuestion((1.0, 2.0), "edge:x/3"), InputError, "from: the network has no places"),
         (RouteQuestion("edge:x/0", "edge:x/3", speeds=[KnownSpeed("edge:x/1", 1, 9, 5)]), InputError, "begins after"),
