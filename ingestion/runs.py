@@ -14,6 +14,8 @@ async def list_runs(store: GraphStore, limit: int = 1000, offset: int = 0) -> li
     """A page of the runs whose documents are in the graph, the latest first."""
     runs: dict[str, dict[str, Any]] = {}
     for entry in (await store.ledger()).values():
+        if not entry.run:  # no reader wrote it: a forecast, an enhancement
+            continue
         run = runs.setdefault(entry.run, {"run": entry.run, "at": "", "documents": 0, "records": 0, "readers": set()})
         run["at"] = max(run["at"], entry.at)
         run["documents"] += 1

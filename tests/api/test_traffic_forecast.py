@@ -136,6 +136,8 @@ async def test_it_is_written_with_a_writers_key_and_taken_back(traffic: httpx.As
     assert (await traffic.delete("/v1/sources/evigraph:forecast%2Fspeed", headers=admin)).status_code == 200
     gone = await traffic.get(f"/v1/entities/{fact['entity']['id']}".replace("s3/", "s3%2F"), headers=admin)
     assert gone.status_code == 404
+    runs = (await traffic.get("/v1/runs", headers=admin)).json()["runs"]
+    assert all(run["run"] for run in runs)  # what was forecast is no run of ingestion
 
 
 async def test_without_forecaster_or_series_it_says_what_is_missing(
