@@ -9,22 +9,26 @@ from api.settings import Settings
 from kg.snapshot import Snapshot, load_snapshot, refresh_snapshot
 from kg.store import GraphStore
 from reasoning.traffic.expected_speed import expected_speed, mean_speed
+from reasoning.traffic.predicted_speed import predicted_speeds
 from reasoning.traffic.road_network import RoadNetwork, network_of_snapshot
-from reasoning.traffic.route_answer import KnownSpeed, RouteAnswer, RoutePlanner, RouteQuestion
+from reasoning.traffic.route_answer import HORIZON_S, KnownSpeed, RouteAnswer, RoutePlanner, RouteQuestion
 
 
 class Routing:
-    """The planner of the newest version of the graph, and the newest speeds that were observed."""
+    """The planner of the newest version of the graph, and the speeds that it has observed and predicts."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._snapshot: Snapshot | None = None
         self._planner: RoutePlanner | None = None
         self._observed: list[KnownSpeed] = []
+        self._predicted: list[KnownSpeed] = []
         self._lock = asyncio.Lock()
 
-    async def answer(self, store: GraphStore, question: RouteQuestion, *, observed: bool = True) -> RouteAnswer:
-        """Routes, over the newest observed speeds and those of the question, which go before.
+    async def answer(
+        self, store: GraphStore, question: RouteQuestion, *, observed: bool = True, predicted: bool = True
+    ) -> RouteAnswer:
+        """Routes, over observed speeds, before which go predicted ones at their times, and those of the question first.
 
         Raises:
             ConflictError: the graph has no road segments.
@@ -33,7 +37,9 @@ class Routing:
         """
         async with self._lock:
             planner = await self._follow(store)
-        speeds = [*(self._observed if observed else ()), *question.speeds]
+        known = [*(self._observed if observed else ()), *(self._predicted if predicted else ())]
+        ahead = question.depart + HORIZON_S
+        speeds = [one for one in known if _within(one, question.depart, ahead)] + [*question.speeds]
         return await asyncio.to_thread(planner.answer, replace(question, speeds=speeds))
 
     async def network(self, store: GraphStore) -> RoadNetwork:
@@ -56,7 +62,12 @@ class Routing:
             network = await asyncio.to_thread(network_of_snapshot, self._snapshot)
             self._planner = await asyncio.to_thread(RoutePlanner, network)
             self._observed = await asyncio.to_thread(_observed, self._snapshot, network)
+            self._predicted = await asyncio.to_thread(predicted_speeds, self._snapshot, network)
         return self._planner
+
+
+def _within(known: KnownSpeed, begin: float, end: float) -> bool:
+    return (known.since is None or known.since < end) and (known.until is None or known.until > begin)
 
 
 def _observed(snapshot: Snapshot, network: RoadNetwork) -> list[KnownSpeed]:

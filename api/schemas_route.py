@@ -42,6 +42,9 @@ class RouteRequest(RequestBody):
     )
     closed: list[Curie] = Field([], max_length=10_000, description="Segments to leave out.")
     observed: bool = Field(True, description="Whether the newest speeds that the graph has observed count.")
+    predicted: bool = Field(
+        True, description="Whether speeds that are forecast count at their times, in place of observed ones."
+    )
 
     def question(self) -> RouteQuestion:
         """The same for the reasoner."""

@@ -14,6 +14,8 @@ router = guarded_router("traffic")
 
 @router.post("/traffic/route", response_model=RouteAnswer)
 async def route(body: RouteRequest, service: ServiceDep) -> Response:
-    """The fastest routes at the speeds that are known, with reasons; says so where there is no way."""
-    answer = await service.routing.answer(service.store, body.question(), observed=body.observed)
+    """The fastest routes at the speeds that are known and forecast, with reasons; says so where there is no way."""
+    answer = await service.routing.answer(
+        service.store, body.question(), observed=body.observed, predicted=body.predicted
+    )
     return Response(orjson.dumps(answer), media_type="application/json")

@@ -1,4 +1,4 @@
-"""Rules of the road, signs, and what a scene may show: what `evigraph scene` judges by, as entities and facts."""
+"""Rules of the road, signs, driving theory, and what a scene may show, as entities and facts."""
 
 from __future__ import annotations
 
@@ -16,13 +16,21 @@ _EG = "https://w3id.org/evigraph/"
 _SKOS = "http://www.w3.org/2004/02/skos/core#"
 _TYPE = "http://www.w3.org/1999/02/22-rdf-syntax-ns#type"
 _KNOWLEDGE = Path(kg.__file__).parent / "knowledge"
-_CLASSES = {"TrafficRule": "rule", "RoadSign": "sign", "SceneReason": "scene", "DrivingAction": "manoeuvre"}
+_CLASSES = {
+    "TrafficRule": "rule",
+    "RoadSign": "sign",
+    "SceneReason": "scene",
+    "DrivingAction": "manoeuvre",
+    "TheoryTopic": "theory",
+    "RoadUserKind": "road-user",
+}
 _OF_PREFIX = {prefix: class_ for class_, prefix in _CLASSES.items()}
 _RELATIONS = {
-    **{_EG + name: name.upper() for name in ("when", "unless", "forbids", "permits", "requires")},
+    **{_EG + name: name.upper() for name in ("when", "unless", "forbids", "permits", "requires", "describes", "bars")},
     _SKOS + "broader": "IS_A",
 }
-_TEXTS = {_EG + "wording": "wording"}
+_TEXTS = {_EG + "wording": "wording", _EG + "topicKind": "topic_kind"}
+_LISTS = {_EG + name: name for name in ("holds", "mistaken")}
 _CODES = ("viennaCode", "stvoCode", "mutcdCode", "gtsrbClass")
 
 
@@ -75,6 +83,8 @@ class _Rules:
         id_ = _curie(subject)
         names = self._texts(subject, _SKOS + "prefLabel")
         english = next((text for text, language in names if language in ("en", "")), None)
+        if class_ == "TheoryTopic" and english is None and names:
+            english = names[0][0]  # it is taught in one language
         if id_ is None or english is None:
             problem = f"needs a skos:prefLabel in English, and a name below {_EG}"
             yield Rejected(problem, subject.removeprefix(_EG), "", self._document)
@@ -86,6 +96,9 @@ class _Rules:
         for predicate, name in _TEXTS.items():
             if texts := self._texts(subject, predicate):
                 properties[name] = texts[0][0]
+        for predicate, name in _LISTS.items():
+            if texts := self._texts(subject, predicate):
+                properties[name] = tuple(text for text, _ in texts)
         if articles := self._texts(subject, _EG + "article"):
             properties["article"] = tuple(sorted(text for text, _ in articles))
         codes = [f"{name}={text}" for name in _CODES for text, _ in self._texts(subject, _EG + name)]

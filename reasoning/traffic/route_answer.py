@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -118,7 +118,7 @@ class RouteAnswer:
         start, end: ids of the segments between which it was asked.
         routes: none where there is no way.
         no_route: why there is none; empty where there is one.
-        evidence: what the speeds rest on, numbered from 1.
+        evidence: the question's speeds and those that legs were reckoned with, numbered from 1.
     """
 
     graph_version: int | None
@@ -164,13 +164,13 @@ class RoutePlanner:
         for path in sorted(found, key=lambda path: path.arrival):
             if len(paths) < question.count and (not paths or self._router.differs(path, paths, question.depart)):
                 paths.append(path)
-        evidence = list(question.speeds)
         routes = []
         for rank, path in enumerate(paths, 1):
             legs = self._legs(path, question.depart, speeds, rests)
             reasons = self._reasons(path, paths[0], question, speeds, closed)
             seconds = path.arrival - question.depart
             routes.append(Route(rank, seconds, path.length, self._course(path), legs, reasons))
+        evidence = _cite(routes, question.speeds)
         no_route = "" if routes else self._no_route(question, starts, ends)
         ids = network.ids
         return RouteAnswer(
@@ -198,15 +198,18 @@ class RoutePlanner:
         slices = int(HORIZON_S / SLICE_S)
         table = np.full((slices, len(self.network)), np.nan)
         rests = np.zeros(table.shape, np.int64)
-        begins = question.depart + SLICE_S * np.arange(slices)
-        for number, known in enumerate(question.speeds, 1):
-            since = -np.inf if known.since is None else known.since
-            until = np.inf if known.until is None else known.until
-            if since > until:
-                raise InputError("begins after it ends", f"speeds[{number - 1}]")
-            at = self.network.index(known.segment, f"speeds[{number - 1}].segment")
-            rows = (begins + SLICE_S / 2 >= since) & (begins + SLICE_S / 2 < until)
-            table[rows, at], rests[rows, at] = known.speed, number
+        known, place = question.speeds, self.network.index
+        first = sum(one.kind != "given" for one in known)  # the question's own come last
+        since = np.array([-np.inf if one.since is None else one.since for one in known])
+        until = np.array([np.inf if one.until is None else one.until for one in known])
+        if len(backwards := np.flatnonzero(since > until)):
+            raise InputError("begins after it ends", f"speeds[{backwards[0] - first}]")
+        at = np.array([place(one.segment, f"speeds[{n - first}].segment") for n, one in enumerate(known)], np.int64)
+        speed = np.array([one.speed for one in known], np.float64)
+        for row in range(slices):
+            middle = question.depart + SLICE_S * (row + 0.5)
+            holds = np.flatnonzero((middle >= since) & (middle < until))
+            table[row, at[holds]], rests[row, at[holds]] = speed[holds], holds + 1
         return SegmentSpeeds(question.depart, SLICE_S, table), rests
 
     def _legs(self, path: Path, depart: float, speeds: SegmentSpeeds, rests: np.ndarray) -> list[Leg]:
@@ -293,6 +296,16 @@ class RoutePlanner:
     def _course(self, path: Path) -> list[tuple[float, float]]:
         points = [tuple(point) for at in path.segments for point in self.network.points[at].tolist()]
         return [(x, y) for number, (x, y) in enumerate(points) if number == 0 or (x, y) != points[number - 1]]
+
+
+def _cite(routes: Sequence[Route], speeds: Sequence[KnownSpeed]) -> list[KnownSpeed]:
+    """The speeds that are given or cited; the legs then name them by their new numbers."""
+    cited = {leg.known for route in routes for leg in route.legs}
+    kept = [number for number, one in enumerate(speeds, 1) if one.kind == "given" or number in cited]
+    new = {number: at for at, number in enumerate(kept, 1)}
+    for route in routes:
+        route.legs[:] = [replace(leg, known=new[leg.known]) if leg.known else leg for leg in route.legs]
+    return [speeds[number - 1] for number in kept]
 
 
 def _duration(seconds: float) -> str:

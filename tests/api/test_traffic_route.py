@@ -48,6 +48,52 @@ async def test_routes_are_answered_and_what_is_wrong_is_named(http: httpx.AsyncC
     assert "speeds" in negative.text
 
 
+async def test_a_forecast_counts_at_its_time(http: httpx.AsyncClient, road: str) -> None:
+    at = "2026-05-04T08:00:00Z"
+    claims = {
+        "id": "forecast-of-a-loop",
+        "sources": [{"id": "model:f", "kind": "model"}],
+        "entities": [
+            {"id": "detector:l", "classes": ["TrafficDetector"], "source": "model:f"},
+            {
+                "id": "forecast:l", "classes": ["Forecast"], "source": "model:f",
+                "properties": {
+                    "measure": "speed", "measure_unit": "km/h", "started_at": at, "step_seconds": 900.0,
+                    "values": "[3.6, 36.0]",
+                },
+            },
+        ],
+        "claims": [
+            {"subject": "detector:l", "relation": "LOCATED_ON", "object": f"{road}/left", "source": "model:f"},
+            {
+                "subject": "forecast:l", "relation": "FORECASTS", "object": "detector:l", "source": "model:f",
+                "confidence": 0.9,
+            },
+        ],
+    }  # fmt: skip
+    pushed = await http.post("/v1/claims", json=claims)
+    assert pushed.status_code == 200, pushed.text
+    ends = {"from": f"{road}/in", "to": f"{road}/left"}
+    slow = (await http.post(PATH, json={**ends, "depart": at})).json()
+    leg = slow["routes"][0]["legs"][-1]
+    assert (leg["speed"], leg["known"]) == (pytest.approx(1.0), 1)
+    assert slow["evidence"] == [
+        {
+            "segment": f"{road}/left", "speed": pytest.approx(1.0), "since": 1777881600.0, "until": 1777882500.0,
+            "kind": "predicted", "source": "forecast:l", "belief": 0.72,
+        }
+    ]  # fmt: skip
+    later = (await http.post(PATH, json={**ends, "depart": "2026-05-04T08:15:00Z"})).json()
+    assert later["routes"][0]["legs"][-1]["speed"] == pytest.approx(10.0)
+    for body in ({**ends, "depart": "2026-05-04T10:00:00Z"}, {**ends, "depart": at, "predicted": False}):
+        free = (await http.post(PATH, json=body)).json()
+        assert free["evidence"] == []
+        assert free["routes"][0]["legs"][-1]["known"] is None
+    for run in (await http.get("/v1/runs")).json()["runs"]:
+        if run["readers"] not in (["hpo"], ["sumo_net"]):
+            await http.app.state.service.retract_runs(run["run"])  # type: ignore[attr-defined]
+
+
 async def test_a_graph_without_roads_says_so(http: httpx.AsyncClient) -> None:
     assert_problem(await http.post(PATH, json={"from": "edge:x/a", "to": "edge:x/b"}), 409, "conflict")
 
