@@ -133,6 +133,15 @@ class LongRoute(GuardedRoute):
         return settings.upload_timeout_s, settings.max_request_bytes
 
 
+class PictureRoute(GuardedRoute):
+    """A guarded route whose body may hold a picture."""
+
+    @staticmethod
+    def limits(settings: Settings) -> tuple[float, int]:
+        """(seconds, bytes): until an answer begins, and of the body."""
+        return settings.request_timeout_s, settings.max_picture_bytes
+
+
 class UploadRoute(GuardedRoute):
     """A guarded route that may take longer, and larger bodies."""
 

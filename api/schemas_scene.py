@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Base64Bytes, Field, StringConstraints, model_validator
 
 from api.schemas import Curie, RequestBody, Short
 from reasoning.traffic.detections import DetectedBox
@@ -47,12 +47,15 @@ class SceneRequest(RequestBody):
     )
     detections: list[DetectedBoxBody] = Field([], max_length=1000, description="What a detector saw.")
     medium: Curie | None = Field(None, description="A picture of the graph: what detectors have said of it is taken.")
+    picture: Base64Bytes | None = Field(
+        None, max_length=30_000_000, description="A picture in base64, JPEG, PNG or another common format."
+    )
     country: str = Field("", pattern="^([A-Z]{2})?$", description="ISO 3166 code: its limit where no sign shows one.")
     road: Literal["", "urban", "rural", "motorway"] = Field("", description="Kind of road, with the country.")
     language: Literal["en", "zh"] = Field("en", description="Of the instruction.")
 
     @model_validator(mode="after")
     def _shows_something(self) -> SceneRequest:
-        if not (self.sentence.strip() or self.flags or self.detections or self.medium):
-            raise ValueError("say what is seen: sentence, flags, detections or medium")
+        if not (self.sentence.strip() or self.flags or self.detections or self.medium or self.picture):
+            raise ValueError("say what is seen: sentence, flags, detections, medium or picture")
         return self

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from api.diagnosing import Diagnosing
     from api.forecasting import Forecasting
     from api.live import Live
+    from api.pictures import PictureBoxes
     from api.routing import Routing
     from encoders.forecast.forecast_graph import Written
     from encoders.forecast.posted import Measured
@@ -193,6 +194,13 @@ class Service:
         from reasoning.traffic.scenes import SceneJudge
 
         return SceneJudge.load(self.settings.rules, self.settings.scene_weights)
+
+    @cached_property
+    def pictures(self) -> PictureBoxes:
+        """What models see in pictures."""
+        from api.pictures import PictureBoxes
+
+        return PictureBoxes(self.settings.detector)
 
     @cached_property
     def routing(self) -> Routing:

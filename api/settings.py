@@ -48,6 +48,9 @@ class Settings(BaseSettings):
         (), description="Origins of web pages that may call the API, joined by commas. Default: none."
     )
     max_request_bytes: int = Field(1_000_000, description="Largest body of a request that is not an upload.", ge=1)
+    max_picture_bytes: int = Field(
+        30_000_000, description="Largest body of a request that may hold a picture, in base64.", ge=1
+    )
     max_upload_bytes: int = Field(
         1_000_000_000, description="Largest upload for ingestion, all of its files together.", ge=1
     )
@@ -71,6 +74,10 @@ class Settings(BaseSettings):
     )
     forecaster: Path | None = Field(
         None, description="Folder of a forecaster trained by `evigraph train forecast`. Default: none."
+    )
+    detector: str | None = Field(
+        None,
+        description="Object detector of pictures: NanoDet's ONNX file, or what transformers loads. Default: none.",
     )
     predicted: bool = Field(
         False, description="Whether answers use links that `evigraph enhance` predicted; they are marked as predicted."

@@ -164,6 +164,26 @@ class Bolt:
     async def _records(
         self, query: str, parameters: Mapping[str, Any] | None, timeout_s: float, size: int
     ) -> AsyncGenerator[list[Record]]:
+        """Records, so many at a time; asked for once more, on a new connection, if none came from a lost one."""
+        begun = False
+        try:
+            async with contextlib.aclosing(self._records_once(query, parameters, timeout_s, size)) as parts:
+                async for records in parts:
+                    begun = True
+                    yield records
+            return
+        except StoreUnavailableError:
+            if begun:
+                raise
+        if not await self._answers():
+            await self.open()
+        async with contextlib.aclosing(self._records_once(query, parameters, timeout_s, size)) as parts:
+            async for records in parts:
+                yield records
+
+    async def _records_once(
+        self, query: str, parameters: Mapping[str, Any] | None, timeout_s: float, size: int
+    ) -> AsyncGenerator[list[Record]]:
         """Records, so many at a time. We watch the clock, too, in case that the database does not stop the query."""
         give_up = asyncio.get_running_loop().time() + timeout_s + GRACE_S
         with self._translated():

@@ -39,6 +39,10 @@ def scene(
         Path | None,
         typer.Option(help="What a detector saw: a file of its format, or a list of label, confidence, box."),
     ] = None,
+    picture: Annotated[Path | None, typer.Option(help="What the camera sees, read by the detector and by OCR.")] = None,
+    detector: Annotated[
+        str | None, typer.Option(help="Of the picture. Default: EVIGRAPH_DETECTOR.", envvar="EVIGRAPH_DETECTOR")
+    ] = None,
     language: Annotated[str, typer.Option(help="Of the instruction: en or zh.")] = "en",
     country: Annotated[str, typer.Option(help="ISO 3166 code, for its speed limit where no sign shows one.")] = "",
     road: Annotated[str, typer.Option(help="Kind of road, with the country: urban, rural or motorway.")] = "",
@@ -47,13 +51,18 @@ def scene(
     json: Json = False,
 ) -> None:
     """Says what a driver may do in a scene, by which rules, on what evidence."""
+    from api.pictures import boxes_of_picture, load_reader
     from api.scene_boxes import boxes_of_file
     from reasoning.traffic.scenes import SceneJudge
 
-    if not (sentence or flag or detections):
-        raise InputError("say what is seen: a sentence, --flag, or --detections")
+    if not (sentence or flag or detections or picture):
+        raise InputError("say what is seen: a sentence, --flag, --detections, or --picture")
+    if picture and not detector:
+        raise InputError("which model reads the picture? Name it, or set EVIGRAPH_DETECTOR", "--detector")
     judge = SceneJudge.load(knowledge or (), weights)
     boxes = boxes_of_file(detections) if detections else []
+    if picture and detector:
+        boxes += boxes_of_picture(load_reader(detector), picture)
     judged = judge.judge(flag or (), boxes, sentence, language, country, road)
     if json:
         print_json(asdict(judged))

@@ -1,15 +1,21 @@
 from __future__ import annotations
 
+import base64
+import io
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from PIL import Image
 
 from api.cli import main
 from api.scene_boxes import boxes_of_file
+from api.settings import Settings
 from kg.errors import InputError
-from tests.api.conftest import assert_problem
+from tests.api.conftest import Client, assert_problem
+from tests.encoders.test_vision import BUS, NANODET, needs_nanodet
 
 PATH = "/v1/traffic/scene"
 _PERSON = {"label": "person", "confidence": 0.9, "box": [0.45, 0.4, 0.55, 0.9]}
@@ -51,6 +57,43 @@ async def test_bad_input_is_named(http: httpx.AsyncClient, body: dict[str, objec
     response = await http.post(PATH, json=body)
     assert response.status_code == 422
     assert field in response.text
+
+
+@pytest.fixture
+async def seeing(settings: Settings, client: Client) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a server with a detector."""
+    async with client(settings.model_copy(update={"detector": str(NANODET)})) as made:
+        yield made
+
+
+@needs_nanodet
+async def test_a_picture_is_read(seeing: httpx.AsyncClient) -> None:
+    judged = await _ask(seeing, picture=base64.b64encode(BUS.read_bytes()).decode())
+    first = judged["answer"]["evidence"][0]
+    assert (first["kind"], first["shown"]) == ("box", "bus")
+    assert first["source"].startswith("nanodet@")
+    assert judged["answer"]["instruction"]
+    blank = io.BytesIO()
+    Image.new("RGB", (64, 48), "white").save(blank, "PNG")
+    empty = await _ask(seeing, picture=base64.b64encode(blank.getvalue()).decode())
+    assert empty["answer"]["instruction"] == ""
+    assert "no evidence" in empty["answer"]["abstains"]
+    refused = await seeing.post(PATH, json={"picture": base64.b64encode(b"GIF8 no").decode()})
+    assert "is no picture" in str(assert_problem(refused, 422, "input")["detail"])
+
+
+async def test_without_detector_a_picture_is_refused(http: httpx.AsyncClient) -> None:
+    refused = assert_problem(await http.post(PATH, json={"picture": "AAAA"}), 409, "conflict")
+    assert "EVIGRAPH_DETECTOR" in str(refused["detail"])
+    assert (await http.post(PATH, json={"picture": "not base 64!"})).status_code == 422
+
+
+@needs_nanodet
+def test_a_picture_by_command(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["scene", "--picture", str(BUS), "--detector", str(NANODET)])
+    assert end.value.code == 0
+    assert "box: bus" in capfd.readouterr().out
 
 
 async def test_a_medium_that_is_not_there(http: httpx.AsyncClient) -> None:

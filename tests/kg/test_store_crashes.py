@@ -201,6 +201,19 @@ class TestServersThatDie:
             await asyncio.to_thread(killer.join)
             await store.close()
 
+    async def test_between_a_write_and_a_read(self, backend: Backend) -> None:
+        """A reader does not notice a restart that is over."""
+        store = await backend.open()
+        try:
+            for batch in batches(PUBLICATION.id, 2):
+                await store.write(batch)
+            before = await store.digest()
+            await asyncio.to_thread(backend.kill)
+            await asyncio.to_thread(backend.start)
+            assert await store.digest() == before
+        finally:
+            await store.close()
+
     async def test_for_a_while(self, neo4j_backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
         neo4j_backend.empty()
         monkeypatch.setattr("kg.bolt.RETRY_S", 1.0)

@@ -1,0 +1,70 @@
+"""Pictures of requests, read by the detector and OCR that the settings name."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kg.errors import ConflictError, InputError
+from reasoning.traffic.detections import DetectedBox
+
+if TYPE_CHECKING:
+    from encoders.vision.detector import SeenBox
+    from encoders.vision.reading import PictureReader
+
+
+class PictureBoxes:
+    """Loads the models when the first picture comes; they read one picture at a time."""
+
+    def __init__(self, detector: str | None) -> None:
+        self._detector = detector
+        self._reader: PictureReader | None = None
+        self._lock = asyncio.Lock()
+
+    async def seen(self, content: bytes) -> list[DetectedBox]:
+        """What the models see in a picture.
+
+        Raises:
+            ConflictError: no detector is set.
+            InputError: it is no picture, or too large; or the detector can't be loaded.
+        """
+        if self._detector is None:
+            raise ConflictError("no detector reads pictures here: set EVIGRAPH_DETECTOR")
+        async with self._lock:
+            return await asyncio.to_thread(self._seen, content)
+
+    def _seen(self, content: bytes) -> list[DetectedBox]:
+        if self._reader is None:
+            self._reader = load_reader(str(self._detector))
+        return boxes_of_picture(self._reader, content)
+
+
+def load_reader(detector: str) -> PictureReader:
+    """A detector with OCR.
+
+    Raises:
+        InputError: what they need is not installed, or the detector can't be loaded.
+    """
+    try:
+        from encoders.vision.detector import load_detector
+        from encoders.vision.ocr import TextReader
+        from encoders.vision.reading import PictureReader
+    except ImportError as error:
+        raise InputError("needs the extra `vision`: pip install 'evigraph[vision]'", "picture") from error
+    return PictureReader(load_detector(detector), TextReader())
+
+
+def boxes_of_picture(reader: PictureReader, picture: Path | bytes) -> list[DetectedBox]:
+    """What is seen in a picture, for the reading of scenes.
+
+    Raises:
+        InputError: it is no picture, or too large.
+    """
+    from encoders.vision.pictures import read_picture
+
+    return [_detected(seen, reader.name) for seen in reader.encode([read_picture(picture)])[0]]
+
+
+def _detected(seen: SeenBox, source: str) -> DetectedBox:
+    return DetectedBox(seen.label, seen.confidence, seen.box, seen.text, source)
