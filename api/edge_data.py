@@ -1,15 +1,16 @@
-"""Edge data of SUMO's outputs, as the series that causes are looked for in."""
+"""Measurements of segments, from SUMO's outputs or from the graph, as the series that causes are looked for in."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from ingestion.readers.base import get_reader
-from kg.errors import InputError
+from kg.errors import InputError, NotFoundError
 from kg.model import Claim, Entity, Rejected
+from kg.store import GraphStore
 from reasoning.traffic.edge_series import EdgeSeries
 from reasoning.traffic.road_network import RoadNetwork
 
@@ -52,21 +53,51 @@ def _series(path: Path, network: RoadNetwork) -> EdgeSeries:
                 rows[record.id] = numbers
             elif isinstance(record, Claim) and record.relation == "OBSERVES":
                 observed[record.subject] = record.object.rpartition("/")[2]
-    known = {id_: row for id_, row in rows.items() if observed.get(id_) in network.places and "density" in row}
+    return _tabled(((observed.get(id_, ""), row) for id_, row in rows.items()), network, str(path))
+
+
+async def series_of_sources(store: GraphStore, sources: Sequence[str], network: RoadNetwork) -> list[EdgeSeries]:
+    """What each source has observed on segments, of all those that the network has.
+
+    Raises:
+        NotFoundError: the graph has no such source.
+        InputError: a source has observed no segments at equal steps.
+    """
+    return [await _series_of_source(store, source, network) for source in sources]
+
+
+async def _series_of_source(store: GraphStore, source: str, network: RoadNetwork) -> EdgeSeries:
+    columns = ", ".join(f"o.{own} AS {own}" for own in (*_NAMES.values(), "begin_seconds", "end_seconds"))
+    query = (
+        "MATCH (o:TrafficObservation)-[:OBSERVES]->(s:RoadSegment) WHERE $source IN o.sources "
+        f"RETURN s.id AS segment, {columns}"
+    )
+    rows = [
+        (str(row.pop("segment")), {name: float(value) for name, value in row.items() if value is not None})
+        async for row in store.read(query, {"source": source})
+    ]
+    if not rows and await store.source(source) is None:
+        raise NotFoundError(f"no source {source!r}")
+    return _tabled(rows, network, source)
+
+
+def _tabled(rows: Iterable[tuple[str, Mapping[str, float]]], network: RoadNetwork, place: str) -> EdgeSeries:
+    known = [(network.places[on], row) for on, row in rows if on in network.places and "density" in row]
+    known = [(at, row) for at, row in known if {"begin_seconds", "end_seconds"} <= row.keys()]
     if not known:
-        raise InputError("holds no edge data of this network", str(path))
-    begins = sorted({row["begin_seconds"] for row in known.values()})
-    steps = {round(row["end_seconds"] - row["begin_seconds"], 3) for row in known.values()}
+        raise InputError("holds no edge data of this network", place)
+    begins = sorted({row["begin_seconds"] for _, row in known})
+    steps = {round(row["end_seconds"] - row["begin_seconds"], 3) for _, row in known}
     if len(steps) != 1:
-        raise InputError(f"has intervals of {', '.join(f'{step:g}' for step in sorted(steps))} s", str(path))
+        raise InputError(f"has intervals of {', '.join(f'{step:g}' for step in sorted(steps))} s", place)
     (step,) = steps
     count = round((begins[-1] - begins[0]) / step) + 1
     if count * len(network) > _MOST:
-        raise InputError(f"{count:,} intervals of {len(network):,} segments are too many to hold", str(path))
+        raise InputError(f"{count:,} intervals of {len(network):,} segments are too many to hold", place)
     tables = {name: np.zeros((count, len(network))) for name in _NAMES}
     tables["speed"][:] = np.nan
-    for id_, row in known.items():
-        at = round((row["begin_seconds"] - begins[0]) / step), network.places[observed[id_]]
+    for segment, row in known:
+        at = round((row["begin_seconds"] - begins[0]) / step), segment
         for name, own in _NAMES.items():
             if own in row:
                 tables[name][at] = row[own]

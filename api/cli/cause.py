@@ -22,8 +22,10 @@ def register(app: typer.Typer) -> None:
 
 def cause(
     context: typer.Context,
-    measured: Annotated[Path, typer.Argument(metavar="FILE", help="Edge data of SUMO, up to now.")],
-    usual: Annotated[list[Path], typer.Option(help="Edge data of a day without incident; several times.")],
+    measured: Annotated[
+        str, typer.Argument(metavar="FILE|SOURCE", help="Edge data of SUMO, or a source of the graph, up to now.")
+    ],
+    usual: Annotated[list[str], typer.Option(help="The same of a day without incident; several times.")],
     net: Annotated[Path | None, typer.Option(help="SUMO network, instead of the graph's.")] = None,
     since: Annotated[
         float | None,
@@ -33,7 +35,7 @@ def cause(
     json: Json = False,
 ) -> None:
     """Tells a jam that is not usual, where it comes from, how it spread, and which known events fit."""
-    from api.edge_data import series_of_files
+    from api.edge_data import series_of_files, series_of_sources
     from api.traffic_events import known_events
     from reasoning.traffic.cause import explain
     from reasoning.traffic.edge_series import Usual
@@ -44,7 +46,11 @@ def cause(
         with err().status("Reading the graph …"):
             network = with_service(context, lambda service: service.routing.network(service.store))
             events = with_service(context, lambda service: known_events(service.store))
-    (now,), days = series_of_files([measured], network), series_of_files(usual, network)
+    said = [measured, *usual]
+    if net is None and not any(Path(name).exists() for name in said):
+        now, *days = with_service(context, lambda service: series_of_sources(service.store, said, network))
+    else:
+        now, *days = series_of_files([Path(name) for name in said], network)
     here = [event for event in events if event.segment in network.places]
     answer = explain(now, Usual.of(days), network, here, limit=limit, since=since)
     if json:

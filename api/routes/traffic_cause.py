@@ -7,8 +7,9 @@ import asyncio
 import orjson
 from fastapi import Response
 
+from api.edge_data import series_of_sources
 from api.routes.parts import ServiceDep, guarded_router
-from api.schemas_cause import CauseRequest
+from api.schemas_cause import CauseRequest, ObservedCauseRequest
 from api.schemas_route import seconds_of
 from api.traffic_events import known_events
 from kg.errors import InputError
@@ -25,6 +26,18 @@ async def cause(body: CauseRequest, service: ServiceDep) -> Response:
     network = await service.routing.network(service.store)
     events = [*(event.known() for event in body.events), *await known_events(service.store)]
     answer = await asyncio.to_thread(_explained, body, network, events)
+    return Response(orjson.dumps(answer), media_type="application/json")
+
+
+@router.post("/traffic/cause/observed", response_model=CauseAnswer)
+async def cause_observed(body: ObservedCauseRequest, service: ServiceDep) -> Response:
+    """The same from what sources of the graph have observed on its segments, such as edge data that was ingested."""
+    network = await service.routing.network(service.store)
+    events = [*(event.known() for event in body.events), *await known_events(service.store)]
+    now, *days = await series_of_sources(service.store, [body.observed, *body.usual], network)
+    here = [event for event in events if not event.segment or event.segment in network.places]
+    since = seconds_of(body.since)
+    answer = await asyncio.to_thread(lambda: explain(now, Usual.of(days), network, here, limit=body.limit, since=since))
     return Response(orjson.dumps(answer), media_type="application/json")
 
 

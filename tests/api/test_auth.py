@@ -25,6 +25,7 @@ _ROUTES = {
         ("POST", "/v1/diagnosis"),
         ("POST", "/v1/traffic/anomalies"),
         ("POST", "/v1/traffic/cause"),
+        ("POST", "/v1/traffic/cause/observed"),
         ("POST", "/v1/traffic/route"),
         ("POST", "/v1/traffic/scene"),
         ("GET", "/v1/conflicts"),

@@ -84,22 +84,44 @@ async def test_a_blocked_road_is_blamed_with_the_event_that_fits(http: httpx.Asy
     assert "has 1 values" in (await http.post(PATH, json=uneven)).text
 
 
+def _edge_data(path: Path, *, blocked: bool) -> None:
+    """A file of SUMO's edge data, twenty minutes."""
+    intervals = []
+    for minute in range(20):
+        rows = ""
+        for edge in _NAMES:
+            speed, density, left, waiting = 9 + 0.1 * (minute % 3), 10 + minute % 2, 8 + minute % 3, 3
+            if blocked and minute >= 10 and edge == "in":
+                speed, density, left, waiting = 0.1, 140, 0, 900
+            measured = f'speed="{speed}" density="{density}" left="{left}" waitingTime="{waiting}"'
+            rows += f'<edge id="{edge}" sampledSeconds="60" entered="{8 + minute % 3}" {measured}/>'
+        intervals.append(f'<interval begin="{60 * minute}" end="{60 * minute + 60}">{rows}</interval>')
+    path.write_text(f"<meandata>{''.join(intervals)}</meandata>", encoding="utf-8")
+
+
+async def test_what_the_graph_has_observed_is_explained(http: httpx.AsyncClient, road: str, tmp_path: Path) -> None:
+    service: Service = http.app.state.service  # type: ignore[attr-defined]
+    folder = tmp_path / "days"
+    folder.mkdir()
+    for name in ("usual", "now"):
+        _edge_data(folder / f"{name}.xml", blocked=name == "now")
+    await service.ingest("sumo_outputs", folder, name=road.partition(":")[2])
+    query = "MATCH (o:TrafficObservation) RETURN DISTINCT o.sources AS sources"
+    now, usual = sorted([row["sources"][0] async for row in service.store.read(query)])
+    url = f"{PATH}/observed"
+    answer = (await http.post(url, json={"observed": now, "usual": [usual]})).json()
+    assert answer["blamed"][0]["segment"] == f"{road}/in"
+    assert (await http.post(url, json={"observed": usual, "usual": [usual]})).json()["abstains"]
+    assert_problem(await http.post(url, json={"observed": "nobody", "usual": [usual]}), 404, "not-found")
+    silent = await http.post(url, json={"observed": "camera:7", "usual": [usual]})
+    assert "no edge data" in str(assert_problem(silent, 422, "input")["detail"])
+
+
 def test_command_on_edge_data_of_sumo(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     net = tmp_path / "small.net.xml"
     net.write_text(SMALL, encoding="utf-8")
     for name, blocked in (("usual.xml", False), ("now.xml", True)):
-        intervals = []
-        for minute in range(20):
-            jam = blocked and minute >= 10
-            rows = ""
-            for edge in _NAMES:
-                speed, density, left, waiting = 9 + 0.1 * (minute % 3), 10 + minute % 2, 8 + minute % 3, 3
-                if jam and edge == "in":
-                    speed, density, left, waiting = 0.1, 140, 0, 900
-                measured = f'speed="{speed}" density="{density}" left="{left}" waitingTime="{waiting}"'
-                rows += f'<edge id="{edge}" sampledSeconds="60" entered="{8 + minute % 3}" {measured}/>'
-            intervals.append(f'<interval begin="{60 * minute}" end="{60 * minute + 60}">{rows}</interval>')
-        (tmp_path / name).write_text(f"<meandata>{''.join(intervals)}</meandata>", encoding="utf-8")
+        _edge_data(tmp_path / name, blocked=blocked)
     command = ["cause", str(tmp_path / "now.xml"), "--usual", str(tmp_path / "usual.xml"), "--net", str(net)]
     with pytest.raises(SystemExit) as end:
         main(command)
