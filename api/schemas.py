@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from reasoning.diagnosis.notes import NoteFinding
+
 MAX_ID = 500
 Curie = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID, pattern=r"^[^\s:]+:\S+$")]
 HpoId = Annotated[str, StringConstraints(pattern=r"^HP:[0-9]{7}$")]
@@ -51,10 +53,30 @@ class DiagnosisRequest(RequestBody):
     phenopacket: dict[str, Any] | None = Field(
         None, description="A GA4GH Phenopacket, schema v1 or v2; of a family, the proband."
     )
+    note: str | None = Field(
+        None,
+        max_length=1_000_000,
+        description="A clinical note in English; the findings that it names are added, those of relatives are not.",
+    )
     limit: int = Field(10, ge=1, le=100, description="How many diseases to explain.")
     catalogue: Literal["OMIM", "ORPHA", "DECIPHER"] | None = Field(
         None, description="Ranks the diseases of this catalogue alone."
     )
+
+
+class NoteRequest(RequestBody):
+    """A clinical note."""
+
+    note: str = Field(max_length=1_000_000, description="In English.", examples=["She has seizures, but no ataxia."])
+
+
+class NoteAnswer(BaseModel):
+    """What a note names, to be corrected before it is asked about."""
+
+    graph_version: int
+    findings: list[NoteFinding]
+    present: list[str] = Field(description="Ids of the patient's findings.")
+    excluded: list[str] = Field(description="Ids of what was looked for and is not there.")
 
 
 class Problem(BaseModel):

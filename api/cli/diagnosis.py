@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,8 +16,10 @@ from kg.errors import InputError
 
 if TYPE_CHECKING:
     from reasoning.diagnosis.annotations import PhenotypeAnnotations
+    from reasoning.diagnosis.answer import Answer
     from reasoning.diagnosis.cases import Case
     from reasoning.diagnosis.diagnose import Reasoner
+    from reasoning.diagnosis.notes import NoteFinding
     from reasoning.diagnosis.query import Query
     from reasoning.diagnosis.training import Progress
 
@@ -27,7 +30,9 @@ _TIMED = 200
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
     app.command()(diagnose)
+    app.command()(findings)
     group(app, "evaluate", EVALUATE).command("diagnosis")(evaluate)
+    group(app, "evaluate", EVALUATE).command("text-hpo")(evaluate_texts)
     group(app, "train", TRAIN).command("diagnosis")(train)
 
 
@@ -39,6 +44,9 @@ def diagnose(
     ] = None,
     excluded: Annotated[
         list[str] | None, typer.Option(metavar="HP:…", help="Finding that was looked for and is not there.")
+    ] = None,
+    note: Annotated[
+        Path | None, typer.Option(help="A clinical note, English text; its findings are added and shown.")
     ] = None,
     onset: Annotated[str | None, typer.Option(help="HPO onset term, or age such as P3Y6M.")] = None,
     age: Annotated[str | None, typer.Option(help="Age such as P3Y6M.")] = None,
@@ -64,17 +72,35 @@ def diagnose(
         "catalogue": catalogue and catalogue.upper(),
         "limit": limit,
     }
-    if file is None and not (present or excluded or gene):
-        raise InputError("give a Phenopacket, or findings by --present HP:…")
+    if file is None and not (present or excluded or gene or note):
+        raise InputError("give a Phenopacket, a note, or findings by --present HP:…")
     query = _query(file, {name: value for name, value in given.items() if value is not None})
+    text = None if note is None else text_of(note)
+
+    def work(reasoner: Reasoner) -> tuple[Answer, list[NoteFinding]]:
+        found = reasoner.notes.findings(text) if text is not None else []
+        return reasoner.diagnose(_with_findings(query, found)), found
+
     with err().status("Reading the graph …"):
-        answer = with_service(context, lambda service: service.with_reasoner(lambda reasoner: reasoner.diagnose(query)))
+        answer, found = with_service(context, lambda service: service.with_reasoner(work))
     if json:
         print_json(answer)
     else:
+        if note is not None:
+            print_findings(found)
         from api.cli.diagnosis_report import print_report
 
         print_report(answer)
+
+
+def _with_findings(query: Query, found: Sequence[NoteFinding]) -> Query:
+    """The query with what a note names; what was given goes before."""
+    from reasoning.diagnosis.notes import present_and_excluded
+
+    there, absent = present_and_excluded(found)
+    present = (*query.present, *(id_ for id_ in there if id_ not in (*query.present, *query.excluded)))
+    excluded = (*query.excluded, *(id_ for id_ in absent if id_ not in (*present, *query.excluded)))
+    return replace(query, present=present, excluded=excluded)
 
 
 def _split(items: Sequence[str] | None) -> tuple[str, ...] | None:
@@ -93,6 +119,46 @@ def _query(file: Path | None, given: dict[str, Any]) -> Query:
     base = query_of(case_of_file(file), f"{file}: ")
     places = {place: name for place, name in base.places.items() if place.partition("[")[0] not in given}
     return replace(base, **given, places=places)
+
+
+def findings(
+    context: typer.Context,
+    note: Annotated[Path, typer.Argument(help="A clinical note, English text; - reads standard input.")],
+    json: Json = False,
+) -> None:
+    """Names the findings of a clinical note, each with its words and whether it is there; nothing is kept."""
+    text = text_of(note)
+    with err().status("Reading the graph …"):
+        found = with_service(
+            context, lambda service: service.with_reasoner(lambda reasoner: reasoner.notes.findings(text))
+        )
+    if json:
+        print_json(found)
+    else:
+        print_findings(found)
+
+
+def text_of(path: Path) -> str:
+    """The text of a file, or of standard input.
+
+    Raises:
+        InputError: it can't be read, or is no UTF-8; names the byte.
+    """
+    try:
+        content = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+        return content.decode("utf-8-sig")
+    except OSError as error:
+        raise InputError(f"can't be read: {error.strerror}", str(path)) from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"is no UTF-8 text: byte {error.start} is {content[error.start]:#04x}", str(path)) from error
+
+
+def print_findings(found: Sequence[NoteFinding]) -> None:
+    """A table of what a note names."""
+    shown = table("at", "words", "finding", "", "status")
+    for one in found:
+        shown.add_row(f"{one.start}–{one.end}", " ".join(one.words.split()), one.id, one.name, one.status)
+    out().print(shown)
 
 
 # ---- evaluate, train
@@ -145,6 +211,39 @@ def evaluate(
     for name, value in found.items():
         rows.add_row(name, f"{value:g}")
     out().print(rows)
+
+
+def evaluate_texts(
+    context: typer.Context,
+    path: Annotated[Path, typer.Argument(help="JSON lines of annotated texts, or a folder of such files.")],
+    nested: Annotated[
+        bool, typer.Option("--nested", help="Count also findings whose words are a part of the words of another.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Reads the findings of texts that people annotated with HPO terms, and says how well."""
+    from reasoning.diagnosis.note_evaluation import evaluate_notes, read_annotated
+
+    files = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
+    if not files:
+        raise InputError("holds no .jsonl files", str(path))
+    texts = {file.name: read_annotated(file) for file in files}
+    reasoner = _reasoner(context)
+    ids, index = reasoner.annotations.term_ids, reasoner.annotations.term_index
+    current = {id_: ids[at] for id_, at in index.items()}
+    reports = {name: evaluate_notes(reasoner.notes, of, current, nested=nested) for name, of in texts.items()}
+    if json:
+        print_json(reports if path.is_dir() else asdict(reports[path.name]))
+        return
+    shown = table("texts", "n", "of", "precision", "recall", "F1", "MB/s")
+    for name, report in reports.items():
+        for what, scores in (
+            ("documents", report.documents), ("mentions", report.mentions), ("excluded", report.excluded),
+        ):  # fmt: skip
+            if scores is not None:
+                figures = (f"{value:.3f}" for value in (scores.precision, scores.recall, scores.f1))
+                shown.add_row(name, f"{report.n:,}", what, *figures, f"{report.megabytes_per_second:.1f}")
+    out().print(shown)
 
 
 def train(

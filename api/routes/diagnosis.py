@@ -10,9 +10,10 @@ from fastapi import Response
 
 from api.phenopacket import posted_case, query_of
 from api.routes.parts import ServiceDep, guarded_router
-from api.schemas import DiagnosisRequest
+from api.schemas import DiagnosisRequest, NoteAnswer, NoteRequest
 from reasoning.diagnosis.answer import Answer
 from reasoning.diagnosis.diagnose import Reasoner
+from reasoning.diagnosis.notes import present_and_excluded
 from reasoning.diagnosis.query import Query
 
 router = guarded_router("diagnosis")
@@ -24,19 +25,40 @@ async def diagnosis(body: DiagnosisRequest, service: ServiceDep) -> Response:
     service.check_ready()
 
     def work(reasoner: Reasoner) -> bytes:
-        return orjson.dumps(reasoner.diagnose(_query(body)))
+        return orjson.dumps(reasoner.diagnose(_query(body, reasoner)))
 
     return Response(await service.with_reasoner(work), media_type="application/json")
 
 
-def _query(body: DiagnosisRequest) -> Query:
+@router.post("/findings", response_model=NoteAnswer)
+async def findings(body: NoteRequest, service: ServiceDep) -> Response:
+    """The findings that a clinical note names, each with its words and whether it is there; nothing is kept."""
+    service.check_ready()
+
+    def work(reasoner: Reasoner) -> bytes:
+        found = reasoner.notes.findings(body.note)
+        present, excluded = present_and_excluded(found)
+        version = reasoner.snapshot.version
+        answer = {"graph_version": version, "findings": found, "present": present, "excluded": excluded}
+        return orjson.dumps(answer)
+
+    return Response(await service.with_reasoner(work), media_type="application/json")
+
+
+def _query(body: DiagnosisRequest, reasoner: Reasoner) -> Query:
     base = Query()
     if body.phenopacket is not None:
         base = query_of(posted_case(body.phenopacket), "phenopacket.")
     given: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in body
-        if value is not None and name != "phenopacket"
+        if value is not None and name not in ("phenopacket", "note")
     }
+    if body.note is not None:
+        said = dict(zip(("present", "excluded"), present_and_excluded(reasoner.notes.findings(body.note)), strict=True))
+        for name, ids in said.items():
+            known = given.get(name, getattr(base, name))
+            given[name] = (*known, *(id_ for id_ in ids if id_ not in known))
+        given["excluded"] = tuple(id_ for id_ in given["excluded"] if id_ not in given["present"])
     places = {place: name for place, name in base.places.items() if place.partition("[")[0] not in given}
     return replace(base, **given, places=places)

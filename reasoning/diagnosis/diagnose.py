@@ -14,6 +14,7 @@ from reasoning.diagnosis.annotations import Bools, Floats, PhenotypeAnnotations
 from reasoning.diagnosis.answer import Answer, Parts, Result
 from reasoning.diagnosis.evidence import EvidenceList, Facts
 from reasoning.diagnosis.explain import Explainer, Matches
+from reasoning.diagnosis.notes import NoteReader
 from reasoning.diagnosis.query import Query, understand
 from reasoning.diagnosis.questions import next_questions
 from reasoning.diagnosis.ranking import DiagnosisModel, Ranker, Ranking
@@ -38,6 +39,11 @@ class Reasoner:
         self.model_version = version_of(model.ranker)
         self._facts = Facts(snapshot, models)
         self._explainer = Explainer(model.index)
+
+    @cached_property
+    def notes(self) -> NoteReader:
+        """Reads notes by the names of this version's terms."""
+        return NoteReader.of_graph(self.snapshot, self.annotations)
 
     @property
     def annotations(self) -> PhenotypeAnnotations:

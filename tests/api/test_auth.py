@@ -23,6 +23,7 @@ _ROUTES = {
         ("GET", "/v1/sources/x:y"),
         ("POST", "/v1/cypher"),
         ("POST", "/v1/diagnosis"),
+        ("POST", "/v1/findings"),
         ("POST", "/v1/traffic/anomalies"),
         ("POST", "/v1/traffic/cause"),
         ("POST", "/v1/traffic/cause/observed"),

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import orjson
+import pytest
+
+from api.cli import main
+from tests.api.conftest import assert_problem
+
+NOTE = "She has motor seizures and microcephaly, but no ataxia. Her brother has an atrial septal defect. Possible fits."
+
+
+async def test_a_note_is_read_and_asked_about(http: httpx.AsyncClient) -> None:
+    response = await http.post("/v1/findings", json={"note": NOTE})
+    assert response.status_code == 200, response.text
+    answer = response.json()
+    assert [(one["words"], one["id"], one["status"]) for one in answer["findings"]] == [
+        ("motor seizures", "HP:0020219", "present"),
+        ("microcephaly", "HP:0000252", "present"),
+        ("ataxia", "HP:0001251", "excluded"),
+        ("atrial septal defect", "HP:0001631", "family"),
+        ("fits", "HP:0001250", "uncertain"),
+    ]
+    assert all(NOTE[one["start"] : one["end"]] == one["words"] for one in answer["findings"])
+    assert (answer["present"], answer["excluded"]) == (["HP:0020219", "HP:0000252"], ["HP:0001251"])
+    by_note = (await http.post("/v1/diagnosis", json={"note": NOTE})).json()
+    by_ids = (
+        await http.post("/v1/diagnosis", json={"present": answer["present"], "excluded": answer["excluded"]})
+    ).json()
+    assert by_note["results"] == by_ids["results"]
+    corrected = (await http.post("/v1/diagnosis", json={"note": NOTE, "present": ["HP:0001251"]})).json()
+    understood = corrected["query"]
+    assert [one["id"] for one in understood["present"]] == ["HP:0001251", "HP:0020219", "HP:0000252"]
+    assert understood["excluded"] == []
+
+
+async def test_a_note_without_findings_is_no_question(http: httpx.AsyncClient) -> None:
+    assert (await http.post("/v1/findings", json={"note": "All is well."})).json()["findings"] == []
+    assert_problem(await http.post("/v1/diagnosis", json={"note": "All is well."}), 422, "input")
+    assert (await http.post("/v1/findings", json={"note": "a" * 1_000_001})).status_code in (413, 422)
+
+
+def _run(capfd: pytest.CaptureFixture[str], *words: str, code: int = 0) -> str:
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    printed = capfd.readouterr()
+    assert end.value.code == code, printed.err
+    return printed.out if code == 0 else printed.err
+
+
+def test_commands(capfd: pytest.CaptureFixture[str], graph_url: str, tmp_path: Path) -> None:
+    note = tmp_path / "note.txt"
+    note.write_text(NOTE, encoding="utf-8")
+    found = orjson.loads(_run(capfd, "--graph", graph_url, "findings", str(note), "--json"))
+    assert [one["status"] for one in found] == ["present", "present", "excluded", "family", "uncertain"]
+    printed = _run(capfd, "--graph", graph_url, "diagnose", "--note", str(note), "--limit", "2")
+    assert "motor seizures" in printed
+    assert "OMIM:100001" in printed
+    note.write_bytes(b"seizures \xff")
+    assert "byte 9 is 0xff" in _run(capfd, "--graph", graph_url, "findings", str(note), code=3)
+
+
+def test_annotated_texts_are_measured(capfd: pytest.CaptureFixture[str], graph_url: str, tmp_path: Path) -> None:
+    text = "Motor seizures; no ataxia."
+    lines = [
+        {"text": text, "spans": [[0, 14, "x", "HP:0020219", "Pos"], [19, 25, "x", "HP:0001251", "Neg"]]},
+        {"text": "Microcephaly", "mentions": [{"start": 0, "end": 12, "hpo": "HP:0000252"}]},
+    ]
+    path = tmp_path / "texts.jsonl"
+    path.write_bytes(b"\n".join(map(orjson.dumps, lines)))
+    report = orjson.loads(_run(capfd, "--graph", graph_url, "evaluate", "text-hpo", str(path), "--json"))
+    assert report["n"] == 2
+    for what in ("documents", "mentions", "excluded"):
+        assert report[what] == {"precision": 1.0, "recall": 1.0, "f1": 1.0}
+    (tmp_path / "b.jsonl").write_bytes(b'{"text": 1}')
+    assert "b.jsonl:1: text" in _run(capfd, "--graph", graph_url, "evaluate", "text-hpo", str(tmp_path), code=3)
