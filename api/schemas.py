@@ -77,6 +77,7 @@ class NoteAnswer(BaseModel):
     findings: list[NoteFinding]
     present: list[str] = Field(description="Ids of the patient's findings.")
     excluded: list[str] = Field(description="Ids of what was looked for and is not there.")
+    inheritance: list[str] = Field(description="Ids of modes of inheritance that it names.")
 
 
 class Problem(BaseModel):

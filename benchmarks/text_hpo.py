@@ -16,6 +16,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from encoders.concepts.matcher import ConceptName
@@ -24,6 +25,7 @@ from kg.model import Claim, Entity
 from reasoning.diagnosis.annotations import PHENOTYPE_ROOT
 from reasoning.diagnosis.note_evaluation import AnnotatedText, Read, evaluate_read, read_annotated
 from reasoning.diagnosis.notes import NoteReader
+from reasoning.diagnosis.query import INHERITANCE_ROOT
 
 _DATA = Path(__file__).parents[2] / "shared" / "data"
 _FOLDERS = ("text_hpo", "phenotype_text")
@@ -35,13 +37,17 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=_DATA, help="folder with text_hpo/ and phenotype_text/")
     parser.add_argument("--json", type=Path, help="write the results here, too")
     given = parser.parse_args()
-    names, current = hpo_names(packaged_data() / "hp.obo")
-    reader = NoteReader(names)
+    names, modes, current = hpo_names(packaged_data() / "hp.obo")
+    reader = NoteReader(names, modes)
+
+    def ours(text: str, *, nested: bool = False, inheritance: bool = False) -> list[Read]:
+        found = reader.findings(text, nested=nested)
+        return [(one.start, one.end, one.id, one.status) for one in found if inheritance or one.kind == "finding"]
+
     ways: dict[str, Callable[[str], list[Read]]] = {
-        "Evigraph": lambda text: [(one.start, one.end, one.id, one.status) for one in reader.findings(text)],
-        "Evigraph, nested": lambda text: [
-            (one.start, one.end, one.id, one.status) for one in reader.findings(text, nested=True)
-        ],
+        "longest": ours,
+        "nested": partial(ours, nested=True),
+        "nested, inheritance": partial(ours, nested=True, inheritance=True),
     }
     results: dict[str, dict[str, object]] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -70,8 +76,8 @@ def _measured(
     return asdict(evaluate_read(read, texts, current, seconds))
 
 
-def hpo_names(obo: Path) -> tuple[list[ConceptName], dict[str, str]]:
-    """All names of phenotypic abnormalities, and the ids that replace others."""
+def hpo_names(obo: Path) -> tuple[list[ConceptName], set[str], dict[str, str]]:
+    """Names of abnormalities and modes of inheritance, ids of the latter, and the ids that replace others."""
     entities: dict[str, Entity] = {}
     parents: dict[str, list[str]] = defaultdict(list)
     current: dict[str, str] = {}
@@ -84,20 +90,22 @@ def hpo_names(obo: Path) -> tuple[list[ConceptName], dict[str, str]]:
                 parents[record.subject].append(record.object)
             elif isinstance(record, Claim) and record.relation == "REPLACED_BY":
                 current.setdefault(record.subject, record.object)
-    below: dict[str, bool] = {PHENOTYPE_ROOT: True}
+    roots: dict[str, frozenset[str]] = {root: frozenset({root}) for root in (PHENOTYPE_ROOT, INHERITANCE_ROOT)}
 
-    def is_finding(id_: str) -> bool:
-        if id_ not in below:
-            below[id_] = any(is_finding(parent) for parent in parents[id_])
-        return below[id_]
+    def roots_of(id_: str) -> frozenset[str]:
+        if id_ not in roots:
+            roots[id_] = frozenset().union(*(roots_of(parent) for parent in parents[id_]))
+        return roots[id_]
 
-    names = []
+    names, modes = [], set()
     for id_, entity in sorted(entities.items()):
-        if id_ != PHENOTYPE_ROOT and not entity.properties.get("obsolete") and is_finding(id_):
+        if id_ not in (PHENOTYPE_ROOT, INHERITANCE_ROOT) and not entity.properties.get("obsolete") and roots_of(id_):
+            if INHERITANCE_ROOT in roots_of(id_):
+                modes.add(id_)
             names.append(ConceptName(id_, str(entity.properties["name"])))
             synonyms = entity.properties.get("synonyms") or ()
             names += [ConceptName(id_, str(each), preferred=False) for each in synonyms]  # type: ignore[union-attr]
-    return names, current
+    return names, modes, current
 
 
 def _fast_hpo_cr(folder: Path) -> Callable[[str], list[Read]] | None:

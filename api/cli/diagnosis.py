@@ -95,12 +95,13 @@ def diagnose(
 
 def _with_findings(query: Query, found: Sequence[NoteFinding]) -> Query:
     """The query with what a note names; what was given goes before."""
-    from reasoning.diagnosis.notes import present_and_excluded
+    from reasoning.diagnosis.notes import present_and_excluded, present_inheritance
 
     there, absent = present_and_excluded(found)
     present = (*query.present, *(id_ for id_ in there if id_ not in (*query.present, *query.excluded)))
     excluded = (*query.excluded, *(id_ for id_ in absent if id_ not in (*present, *query.excluded)))
-    return replace(query, present=present, excluded=excluded)
+    inheritance = query.inheritance or present_inheritance(found)
+    return replace(query, present=present, excluded=excluded, inheritance=inheritance)
 
 
 def _split(items: Sequence[str] | None) -> tuple[str, ...] | None:
@@ -219,6 +220,9 @@ def evaluate_texts(
     nested: Annotated[
         bool, typer.Option("--nested", help="Count also findings whose words are a part of the words of another.")
     ] = False,
+    inheritance: Annotated[
+        bool, typer.Option("--inheritance", help="Count also modes of inheritance, as some corpora have them.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Reads the findings of texts that people annotated with HPO terms, and says how well."""
@@ -231,7 +235,10 @@ def evaluate_texts(
     reasoner = _reasoner(context)
     ids, index = reasoner.annotations.term_ids, reasoner.annotations.term_index
     current = {id_: ids[at] for id_, at in index.items()}
-    reports = {name: evaluate_notes(reasoner.notes, of, current, nested=nested) for name, of in texts.items()}
+    reports = {
+        name: evaluate_notes(reasoner.notes, of, current, nested=nested, inheritance=inheritance)
+        for name, of in texts.items()
+    }
     if json:
         print_json(reports if path.is_dir() else asdict(reports[path.name]))
         return

@@ -13,7 +13,7 @@ from api.routes.parts import ServiceDep, guarded_router
 from api.schemas import DiagnosisRequest, NoteAnswer, NoteRequest
 from reasoning.diagnosis.answer import Answer
 from reasoning.diagnosis.diagnose import Reasoner
-from reasoning.diagnosis.notes import present_and_excluded
+from reasoning.diagnosis.notes import present_and_excluded, present_inheritance
 from reasoning.diagnosis.query import Query
 
 router = guarded_router("diagnosis")
@@ -39,8 +39,8 @@ async def findings(body: NoteRequest, service: ServiceDep) -> Response:
         found = reasoner.notes.findings(body.note)
         present, excluded = present_and_excluded(found)
         version = reasoner.snapshot.version
-        answer = {"graph_version": version, "findings": found, "present": present, "excluded": excluded}
-        return orjson.dumps(answer)
+        said = {"present": present, "excluded": excluded, "inheritance": present_inheritance(found)}
+        return orjson.dumps({"graph_version": version, "findings": found, **said})
 
     return Response(await service.with_reasoner(work), media_type="application/json")
 
@@ -55,7 +55,9 @@ def _query(body: DiagnosisRequest, reasoner: Reasoner) -> Query:
         if value is not None and name not in ("phenopacket", "note")
     }
     if body.note is not None:
-        said = dict(zip(("present", "excluded"), present_and_excluded(reasoner.notes.findings(body.note)), strict=True))
+        found = reasoner.notes.findings(body.note)
+        present, excluded = present_and_excluded(found)
+        said = {"present": present, "excluded": excluded, "inheritance": present_inheritance(found)}
         for name, ids in said.items():
             known = given.get(name, getattr(base, name))
             given[name] = (*known, *(id_ for id_ in ids if id_ not in known))

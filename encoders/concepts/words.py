@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from unicodedata import combining, normalize
 
 import snowballstemmer
 
@@ -123,6 +124,8 @@ _STEMMER = snowballstemmer.stemmer("english")
 def lemma(word: str) -> str:
     """What a word is but for case, number, British spelling and the endings of its family: safe for a word alone."""
     found = word.casefold().replace("’", "'").removesuffix("'s")
+    if not found.isascii():
+        found = "".join(letter for letter in normalize("NFKD", found) if not combining(letter))
     found = _IRREGULAR.get(found, found)
     for pattern, american in _BRITISH:
         found = pattern.sub(american, found)

@@ -111,7 +111,12 @@ Read = tuple[int, int, str, str]
 
 
 def evaluate_notes(
-    reader: NoteReader, texts: Sequence[AnnotatedText], current: Mapping[str, str], *, nested: bool = False
+    reader: NoteReader,
+    texts: Sequence[AnnotatedText],
+    current: Mapping[str, str],
+    *,
+    nested: bool = False,
+    inheritance: bool = False,
 ) -> NoteReport:
     """Reads every text.
 
@@ -120,13 +125,16 @@ def evaluate_notes(
         texts: annotated.
         current: id → the id that replaces it; others stay.
         nested: see `NoteReader.findings`.
+        inheritance: whether modes of inheritance count.
     """
     started = time.process_time()
     read = [reader.findings(text.text, nested=nested) for text in texts]
     seconds = time.process_time() - started
-    return evaluate_read(
-        [[(one.start, one.end, one.id, one.status) for one in found] for found in read], texts, current, seconds
-    )
+    counted = [
+        [(one.start, one.end, one.id, one.status) for one in found if inheritance or one.kind == "finding"]
+        for found in read
+    ]
+    return evaluate_read(counted, texts, current, seconds)
 
 
 def evaluate_read(

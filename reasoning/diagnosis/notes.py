@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -11,7 +12,8 @@ from encoders.concepts.context import Status, statuses
 from encoders.concepts.matcher import ConceptMatcher, ConceptName
 from kg.errors import InputError
 from kg.snapshot import Snapshot
-from reasoning.diagnosis.annotations import PHENOTYPE_ROOT, PhenotypeAnnotations
+from reasoning.diagnosis.annotations import PHENOTYPE_ROOT, Bools, PhenotypeAnnotations
+from reasoning.diagnosis.query import INHERITANCE_ROOT
 
 LONGEST = 1_000_000
 """Characters of a note."""
@@ -25,6 +27,7 @@ class NoteFinding:
         start, end: characters of the note, end excluded.
         words: as the note has them.
         id, name: of the term.
+        kind: `finding`, or `inheritance` for a mode of inheritance.
         status: `present`, or `excluded`, `family`, `uncertain`, `hypothetical`: only the first two are the patient's.
     """
 
@@ -33,15 +36,22 @@ class NoteFinding:
     words: str
     id: str
     name: str
+    kind: Literal["finding", "inheritance"]
     status: Status
 
 
 class NoteReader:
     """Reads notes by the names of terms."""
 
-    def __init__(self, names: Sequence[ConceptName]) -> None:
-        """Takes in the names; of HPO's forty thousand, two seconds."""
+    def __init__(self, names: Sequence[ConceptName], inheritance: Collection[str] = ()) -> None:
+        """Takes in the names; of HPO's forty thousand, two seconds.
+
+        Args:
+            names: of findings and modes of inheritance.
+            inheritance: ids of the modes of inheritance.
+        """
         self._names = {name.concept: name.text for name in names if name.preferred}
+        self._inheritance = frozenset(inheritance)
         self._matcher = ConceptMatcher(names)
 
     @classmethod
@@ -52,7 +62,12 @@ class NoteReader:
             snapshot: of the medical domain.
             annotations: of the same snapshot.
         """
-        return cls(list(_names(snapshot, annotations)))
+        modes = np.zeros(len(annotations.term_ids), np.bool_)
+        if INHERITANCE_ROOT in annotations.term_index:
+            root = annotations.term_index[INHERITANCE_ROOT]
+            modes = np.array([root in annotations.ancestors_of(term) for term in range(len(modes))])
+        names = list(_names(snapshot, annotations, annotations.is_finding | modes))
+        return cls(names, [annotations.term_ids[term] for term in np.flatnonzero(modes).tolist()])
 
     def findings(self, note: str, *, nested: bool = False) -> list[NoteFinding]:
         """The findings of a note, in its order.
@@ -75,6 +90,7 @@ class NoteReader:
                 note[mention.start : mention.end],
                 mention.concept,
                 self._names[mention.concept],
+                "inheritance" if mention.concept in self._inheritance else "finding",
                 status,
             )
             for mention, status in zip(mentions, said, strict=True)
@@ -83,16 +99,22 @@ class NoteReader:
 
 def present_and_excluded(findings: Sequence[NoteFinding]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Ids of the patient's findings, each once; one that is said to be there and not to be there counts as there."""
-    present = dict.fromkeys(one.id for one in findings if one.status == "present")
-    excluded = dict.fromkeys(one.id for one in findings if one.status == "excluded" and one.id not in present)
+    own = [one for one in findings if one.kind == "finding"]
+    present = dict.fromkeys(one.id for one in own if one.status == "present")
+    excluded = dict.fromkeys(one.id for one in own if one.status == "excluded" and one.id not in present)
     return tuple(present), tuple(excluded)
 
 
-def _names(snapshot: Snapshot, annotations: PhenotypeAnnotations) -> Iterator[ConceptName]:
-    """All names of the findings; the root, under which they are, is none."""
-    for term in np.flatnonzero(annotations.is_finding).tolist():
+def present_inheritance(findings: Sequence[NoteFinding]) -> tuple[str, ...]:
+    """Ids of the modes of inheritance that a note names and does not exclude, each once."""
+    return tuple(dict.fromkeys(one.id for one in findings if one.kind == "inheritance" and one.status == "present"))
+
+
+def _names(snapshot: Snapshot, annotations: PhenotypeAnnotations, terms: Bools) -> Iterator[ConceptName]:
+    """All names of the terms; the roots, under which they are, are none."""
+    for term in np.flatnonzero(terms).tolist():
         id_ = annotations.term_ids[term]
-        if id_ == PHENOTYPE_ROOT:
+        if id_ in (PHENOTYPE_ROOT, INHERITANCE_ROOT):
             continue
         yield ConceptName(id_, annotations.term_names[term])
         for synonym in snapshot.properties(snapshot.index(id_)).get("synonyms") or ():

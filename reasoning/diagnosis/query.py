@@ -15,7 +15,7 @@ from reasoning.diagnosis.scan import Findings
 
 CATALOGUES = ("OMIM", "ORPHA", "DECIPHER")
 SEXES = ("MALE", "FEMALE")
-_INHERITANCE_ROOT = "HP:0000005"
+INHERITANCE_ROOT = "HP:0000005"
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +205,7 @@ def understand(
     if query.catalogue not in ("", *CATALOGUES):
         raise InputError(f"{query.catalogue}: is none of {', '.join(CATALOGUES)}", "catalogue")
     is_finding, of = annotations.is_finding, annotations.ancestors_of
-    modes = annotations.term_index.get(_INHERITANCE_ROOT, -1)
+    modes = annotations.term_index.get(INHERITANCE_ROOT, -1)
     present = reading.terms("present", query.present, lambda t: bool(is_finding[t]), "phenotypic abnormality")
     excluded = reading.terms("excluded", query.excluded, lambda t: bool(is_finding[t]), "phenotypic abnormality")
     excluded = reading.consistent(present, excluded)

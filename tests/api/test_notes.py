@@ -9,7 +9,10 @@ import pytest
 from api.cli import main
 from tests.api.conftest import assert_problem
 
-NOTE = "She has motor seizures and microcephaly, but no ataxia. Her brother has an atrial septal defect. Possible fits."
+NOTE = (
+    "She has motor seizures and microcephaly, but no ataxia. Her brother has an atrial septal defect. Possible fits. "
+    "Autosomal dominant inheritance."
+)
 
 
 async def test_a_note_is_read_and_asked_about(http: httpx.AsyncClient) -> None:
@@ -22,13 +25,14 @@ async def test_a_note_is_read_and_asked_about(http: httpx.AsyncClient) -> None:
         ("ataxia", "HP:0001251", "excluded"),
         ("atrial septal defect", "HP:0001631", "family"),
         ("fits", "HP:0001250", "uncertain"),
+        ("Autosomal dominant inheritance", "HP:0000006", "present"),
     ]
     assert all(NOTE[one["start"] : one["end"]] == one["words"] for one in answer["findings"])
     assert (answer["present"], answer["excluded"]) == (["HP:0020219", "HP:0000252"], ["HP:0001251"])
     by_note = (await http.post("/v1/diagnosis", json={"note": NOTE})).json()
-    by_ids = (
-        await http.post("/v1/diagnosis", json={"present": answer["present"], "excluded": answer["excluded"]})
-    ).json()
+    assert answer["inheritance"] == ["HP:0000006"]
+    ids = {name: answer[name] for name in ("present", "excluded", "inheritance")}
+    by_ids = (await http.post("/v1/diagnosis", json=ids)).json()
     assert by_note["results"] == by_ids["results"]
     corrected = (await http.post("/v1/diagnosis", json={"note": NOTE, "present": ["HP:0001251"]})).json()
     understood = corrected["query"]
@@ -54,7 +58,7 @@ def test_commands(capfd: pytest.CaptureFixture[str], graph_url: str, tmp_path: P
     note = tmp_path / "note.txt"
     note.write_text(NOTE, encoding="utf-8")
     found = orjson.loads(_run(capfd, "--graph", graph_url, "findings", str(note), "--json"))
-    assert [one["status"] for one in found] == ["present", "present", "excluded", "family", "uncertain"]
+    assert [one["status"] for one in found] == ["present", "present", "excluded", "family", "uncertain", "present"]
     printed = _run(capfd, "--graph", graph_url, "diagnose", "--note", str(note), "--limit", "2")
     assert "motor seizures" in printed
     assert "OMIM:100001" in printed
