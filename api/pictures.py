@@ -11,6 +11,8 @@ from reasoning.traffic.detections import DetectedBox
 
 if TYPE_CHECKING:
     from encoders.vision.detector import SeenBox
+    from encoders.vision.documents import DocumentText
+    from encoders.vision.ocr import TextReader
     from encoders.vision.reading import PictureReader
 
 
@@ -20,6 +22,7 @@ class PictureBoxes:
     def __init__(self, detector: str | None) -> None:
         self._detector = detector
         self._reader: PictureReader | None = None
+        self._text_reader: TextReader | None = None
         self._lock = asyncio.Lock()
 
     async def seen(self, content: bytes) -> list[DetectedBox]:
@@ -34,10 +37,48 @@ class PictureBoxes:
         async with self._lock:
             return await asyncio.to_thread(self._seen, content)
 
+    async def read(self, content: bytes) -> DocumentText:
+        """The text of a PDF or a picture.
+
+        Raises:
+            InputError: it is neither, is encrypted or broken, or too large; or the extra is not installed.
+        """
+        async with self._lock:
+            return await asyncio.to_thread(self._read, content)
+
+    def _read(self, content: bytes) -> DocumentText:
+        if self._text_reader is None:
+            self._text_reader = load_text_reader()
+        return text_of_document(content, self._text_reader)
+
     def _seen(self, content: bytes) -> list[DetectedBox]:
         if self._reader is None:
             self._reader = load_reader(str(self._detector))
         return boxes_of_picture(self._reader, content)
+
+
+def load_text_reader() -> TextReader:
+    """OCR.
+
+    Raises:
+        InputError: what it needs is not installed.
+    """
+    try:
+        from encoders.vision.ocr import TextReader
+    except ImportError as error:
+        raise InputError("needs the extra `vision`: pip install 'evigraph[vision]'", "document") from error
+    return TextReader()
+
+
+def text_of_document(content: bytes, text_reader: TextReader, place: str = "document") -> DocumentText:
+    """The text of a PDF or a picture; see `encoders.vision.documents`.
+
+    Raises:
+        InputError: it is neither, is encrypted or broken, or too large.
+    """
+    from encoders.vision.documents import read_document
+
+    return read_document(content, text_reader, place)
 
 
 def load_reader(detector: str) -> PictureReader:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from reasoning.diagnosis.notes import NoteFinding
 
@@ -65,15 +65,40 @@ class DiagnosisRequest(RequestBody):
 
 
 class NoteRequest(RequestBody):
-    """A clinical note."""
+    """A clinical note: its text, or a document."""
 
-    note: str = Field(max_length=1_000_000, description="In English.", examples=["She has seizures, but no ataxia."])
+    note: str | None = Field(
+        None, max_length=1_000_000, description="In English.", examples=["She has seizures, but no ataxia."]
+    )
+    document: Base64Bytes | None = Field(
+        None, max_length=30_000_000, description="Instead: a PDF or a picture of a report, in base64."
+    )
+
+    @model_validator(mode="after")
+    def _is_one(self) -> NoteRequest:
+        if (self.note is None) == (self.document is None):
+            raise ValueError("give either note or document")
+        return self
+
+
+class DocumentPart(BaseModel):
+    """A part of a document's text: a page, or a line that OCR read."""
+
+    start: int
+    end: int
+    page: int = Field(description="From 1.")
+    box: tuple[float, float, float, float] | None = Field(
+        description="Left, top, right, bottom as parts of the page; of lines that OCR read."
+    )
+    confidence: float
 
 
 class NoteAnswer(BaseModel):
     """What a note names, to be corrected before it is asked about."""
 
     graph_version: int
+    text: str | None = Field(description="What was read in the document.")
+    parts: list[DocumentPart] = Field(description="Where in the document each part of the text stands.")
     findings: list[NoteFinding]
     present: list[str] = Field(description="Ids of the patient's findings.")
     excluded: list[str] = Field(description="Ids of what was looked for and is not there.")

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from reasoning.diagnosis.query import Query
     from reasoning.diagnosis.training import Progress
 
+_DOCUMENTS = (b"%PDF-", b"\xff\xd8\xff", b"\x89PNG", b"II*\x00", b"MM\x00*")
+_PICTURES = {".pdf", ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp"}
 _TIMED = 200
 """Cases by which the time is measured where rankers are cross-validated."""
 
@@ -46,7 +48,8 @@ def diagnose(
         list[str] | None, typer.Option(metavar="HP:…", help="Finding that was looked for and is not there.")
     ] = None,
     note: Annotated[
-        Path | None, typer.Option(help="A clinical note, English text; its findings are added and shown.")
+        Path | None,
+        typer.Option(help="A clinical note, English: text, PDF or picture. Its findings are shown."),
     ] = None,
     onset: Annotated[str | None, typer.Option(help="HPO onset term, or age such as P3Y6M.")] = None,
     age: Annotated[str | None, typer.Option(help="Age such as P3Y6M.")] = None,
@@ -124,7 +127,7 @@ def _query(file: Path | None, given: dict[str, Any]) -> Query:
 
 def findings(
     context: typer.Context,
-    note: Annotated[Path, typer.Argument(help="A clinical note, English text; - reads standard input.")],
+    note: Annotated[Path, typer.Argument(help="A note in English: text, PDF or picture; - reads standard input.")],
     json: Json = False,
 ) -> None:
     """Names the findings of a clinical note, each with its words and whether it is there; nothing is kept."""
@@ -140,13 +143,18 @@ def findings(
 
 
 def text_of(path: Path) -> str:
-    """The text of a file, or of standard input.
+    """The text of a file, of standard input, or of a PDF or a picture, which OCR reads.
 
     Raises:
         InputError: it can't be read, or is no UTF-8; names the byte.
     """
     try:
         content = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+        if content.startswith(_DOCUMENTS) or path.suffix.casefold() in _PICTURES:
+            from api.pictures import load_text_reader, text_of_document
+
+            with err().status(f"Reading {path} …"):
+                return text_of_document(content, load_text_reader(), str(path)).text
         return content.decode("utf-8-sig")
     except OSError as error:
         raise InputError(f"can't be read: {error.strerror}", str(path)) from error

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 from fastapi import Response
 
+from api.auth import PictureRoute
 from api.phenopacket import posted_case, query_of
 from api.routes.parts import ServiceDep, guarded_router
 from api.schemas import DiagnosisRequest, NoteAnswer, NoteRequest
@@ -17,6 +18,8 @@ from reasoning.diagnosis.notes import present_and_excluded, present_inheritance
 from reasoning.diagnosis.query import Query
 
 router = guarded_router("diagnosis")
+documents = guarded_router("diagnosis", PictureRoute)
+"""Whose bodies may hold a document."""
 
 
 @router.post("/diagnosis", response_model=Answer)
@@ -30,17 +33,20 @@ async def diagnosis(body: DiagnosisRequest, service: ServiceDep) -> Response:
     return Response(await service.with_reasoner(work), media_type="application/json")
 
 
-@router.post("/findings", response_model=NoteAnswer)
+@documents.post("/findings", response_model=NoteAnswer)
 async def findings(body: NoteRequest, service: ServiceDep) -> Response:
     """The findings that a clinical note names, each with its words and whether it is there; nothing is kept."""
     service.check_ready()
+    read = None if body.document is None else await service.pictures.read(body.document)
+    text = body.note or "" if read is None else read.text
 
     def work(reasoner: Reasoner) -> bytes:
-        found = reasoner.notes.findings(body.note)
+        found = reasoner.notes.findings(text)
         present, excluded = present_and_excluded(found)
         version = reasoner.snapshot.version
         said = {"present": present, "excluded": excluded, "inheritance": present_inheritance(found)}
-        return orjson.dumps({"graph_version": version, "findings": found, **said})
+        told = {"text": read and read.text, "parts": read.parts if read else ()}
+        return orjson.dumps({"graph_version": version, **told, "findings": found, **said})
 
     return Response(await service.with_reasoner(work), media_type="application/json")
 

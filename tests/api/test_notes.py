@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
 import httpx
@@ -8,6 +9,7 @@ import pytest
 
 from api.cli import main
 from tests.api.conftest import assert_problem
+from tests.encoders.test_documents import printed, saved
 
 NOTE = (
     "She has motor seizures and microcephaly, but no ataxia. Her brother has an atrial septal defect. Possible fits. "
@@ -38,6 +40,25 @@ async def test_a_note_is_read_and_asked_about(http: httpx.AsyncClient) -> None:
     understood = corrected["query"]
     assert [one["id"] for one in understood["present"]] == ["HP:0001251", "HP:0020219", "HP:0000252"]
     assert understood["excluded"] == []
+
+
+async def test_a_scan_is_read_and_says_where(http: httpx.AsyncClient) -> None:
+    scan = saved(printed("Seizures were seen", "No microcephaly"), "PNG")
+    response = await http.post("/v1/findings", json={"document": base64.b64encode(scan).decode()})
+    assert response.status_code == 200, response.text
+    answer = response.json()
+    assert [(one["id"], one["status"]) for one in answer["findings"]] == [
+        ("HP:0001250", "present"),
+        ("HP:0000252", "excluded"),
+    ]
+    start = answer["findings"][1]["start"]
+    (line,) = [part for part in answer["parts"] if part["start"] <= start < part["end"]]
+    assert line["page"] == 1
+    assert line["box"][1] > 0.3
+    neither = await http.post("/v1/findings", json={})
+    assert neither.status_code == 422
+    refused = await http.post("/v1/findings", json={"document": base64.b64encode(b"%PDF-1.7 no").decode()})
+    assert "no PDF" in str(assert_problem(refused, 422, "input")["detail"])
 
 
 async def test_a_note_without_findings_is_no_question(http: httpx.AsyncClient) -> None:

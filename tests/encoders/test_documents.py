@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import io
+
+import pypdfium2
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+
+from encoders.vision.detector import SeenBox
+from encoders.vision.documents import in_reading_order, read_document
+from encoders.vision.ocr import TextReader
+from kg.errors import InputError
+
+_TEXT_PDF = b"""%PDF-1.4
+1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj
+2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj
+3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 300 200]/Contents 4 0 R/Resources<</Font<</F1 5 0 R>>>>>>endobj
+4 0 obj<</Length 72>>stream
+BT /F1 12 Tf 20 100 Td (Seizures and ataxia since early childhood) Tj ET
+endstream endobj
+5 0 obj<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>endobj
+trailer<</Root 1 0 R>>
+%%EOF"""
+
+
+@pytest.fixture(scope="module")
+def text_reader() -> TextReader:
+    return TextReader()
+
+
+def printed(*lines: str) -> Image.Image:
+    """A page with these lines."""
+    page = Image.new("RGB", (900, 80 * len(lines) + 120), "white")
+    ImageDraw.Draw(page).multiline_text(
+        (40, 40), "\n".join(lines), fill="black", font=ImageFont.load_default(32), spacing=24
+    )
+    return page
+
+
+def saved(page: Image.Image, form: str) -> bytes:
+    """The content of a file of this form."""
+    written = io.BytesIO()
+    page.save(written, form)
+    return written.getvalue()
+
+
+def test_the_text_of_a_pdf_is_taken_as_it_is(text_reader: TextReader) -> None:
+    read = read_document(_TEXT_PDF, text_reader)
+    assert read.text == "Seizures and ataxia since early childhood"
+    (part,) = read.parts
+    assert (part.page, part.box, part.confidence) == (1, None, 1.0)
+
+
+@pytest.mark.parametrize("form", ["PNG", "PDF"])
+def test_a_scan_is_read_line_by_line(text_reader: TextReader, form: str) -> None:
+    read = read_document(saved(printed("Seizures were seen", "No microcephaly"), form), text_reader)
+    assert read.text.replace(" ", "").splitlines() == ["Seizureswereseen", "Nomicrocephaly"]
+    for part in read.parts:
+        assert part.page == 1
+        assert part.box is not None
+        assert 0 <= part.box[0] < part.box[2] <= 1
+        assert read.text[part.start : part.end]
+    first, second = (part.box for part in read.parts)
+    assert first is not None
+    assert second is not None
+    assert first[1] < second[1]
+
+
+def test_lines_side_by_side_are_read_from_left_to_right() -> None:
+    def line(text: str, left: float, top: float) -> SeenBox:
+        return SeenBox("text", 1.0, (left, top, left + 0.2, top + 0.05), text, "text")
+
+    lines = [line("d", 0.5, 0.31), line("b", 0.5, 0.10), line("c", 0.1, 0.30), line("a", 0.1, 0.11)]
+    assert "".join(seen.text for seen in in_reading_order(lines)) == "abcd"
+
+
+def test_what_is_no_document_is_refused(text_reader: TextReader, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match="no PDF that can be read"):
+        read_document(b"%PDF-1.4 broken", text_reader)
+    with pytest.raises(InputError, match="is no picture"):
+        read_document(b"PK\x03\x04", text_reader)
+    monkeypatch.setattr("encoders.vision.documents.MOST_PAGES", 2)
+    many = pypdfium2.PdfDocument.new()
+    for _ in range(3):
+        many.new_page(100, 100)
+    written = io.BytesIO()
+    many.save(written)
+    with pytest.raises(InputError, match="3 pages"):
+        read_document(written.getvalue(), text_reader)
+    monkeypatch.setattr("encoders.vision.documents.MOST_CHARACTERS", 10)
+    with pytest.raises(InputError, match="more than 10 characters"):
+        read_document(_TEXT_PDF, text_reader)
