@@ -201,15 +201,15 @@ class TestServersThatDie:
             await asyncio.to_thread(killer.join)
             await store.close()
 
-    async def test_between_a_write_and_a_read(self, backend: Backend) -> None:
+    async def test_between_a_write_and_a_read(self, embedded_backend: Backend) -> None:
         """A reader does not notice a restart that is over."""
-        store = await backend.open()
+        store = await embedded_backend.open()
         try:
             for batch in batches(PUBLICATION.id, 2):
                 await store.write(batch)
             before = await store.digest()
-            await asyncio.to_thread(backend.kill)
-            await asyncio.to_thread(backend.start)
+            await asyncio.to_thread(embedded_backend.kill)
+            await asyncio.to_thread(embedded_backend.start)
             assert await store.digest() == before
         finally:
             await store.close()
