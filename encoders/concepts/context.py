@@ -21,8 +21,10 @@ _TRIGGERS = Path(__file__).with_name("context_en.tsv")
 _REACH = 90
 """Characters to the next concept, or to one that is tied to it by a list."""
 _ORDER: tuple[Status, ...] = ("excluded", "hypothetical", "family", "uncertain")
-_END = re.compile(r"(?<=[.!?;:])\s+(?=[^a-z])|\n\s*\n|\n(?=\s*[-•*\d])")
+_END = re.compile(r"(?<=[.!?;])\s+(?=[^a-z])|\n\s*\n|\n(?=\s*[-•*\d])")
 _LIST = re.compile(r"^[\s,]*((and|or|nor|/)\s+)?((a|an|the|any|other)\s+)?([\w-]+\s+){0,2}$", re.IGNORECASE)
+_NEW_CLAUSE = re.compile(r"^\s*,\s*and\b", re.IGNORECASE)
+"""`no ataxia, and scoliosis`: a list has a comma before its second member, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,10 @@ def _reached(
         found: list[int] = []
         for number in ahead:
             start, end = spans[number]
-            if start - last > _REACH or (found and not _tied(text[last:start]) and start > last):
+            between = text[last:start]
+            if start - last > _REACH or (found and start > last and not _tied(between)):
+                break
+            if len(found) == 1 and _NEW_CLAUSE.match(between):
                 break
             found.append(number)
             last = max(last, end)
@@ -117,4 +122,4 @@ def _pattern() -> tuple[re.Pattern[str], dict[str, list[tuple[str, str]]]]:
             kinds.setdefault(phrase, []).append((status, direction))
     phrases = sorted(kinds, key=len, reverse=True)
     words = "|".join(r"\s+".join(map(re.escape, phrase.split())) for phrase in phrases)
-    return re.compile(rf"(?<!\w)(?:{words})(?!\w)", re.IGNORECASE), kinds
+    return re.compile(rf"(?:(?<!\w)|(?=\W))(?:{words})(?!\w)", re.IGNORECASE), kinds

@@ -104,11 +104,18 @@ def test_lemmas(words: tuple[str, str], same: bool) -> None:
         ("Return if fever occurs.", "fever", "hypothetical"),
         ("He cannot walk because of spasticity.", "spasticity", "present"),
         ("Absent speech was noted.", "Absent speech", "present"),
+        ("Seizures, no ptosis, and scoliosis.", "scoliosis", "present"),
+        ("No ptosis, ataxia, and scoliosis.", "ataxia", "excluded"),
+        ("Fever without ptosis and with scoliosis.", "scoliosis", "present"),
+        ("Ataxia: absent", "Ataxia", "excluded"),
+        ("Ataxia (-), ptosis (+)", "Ataxia", "excluded"),
+        ("Ataxia (-), ptosis (+)", "ptosis", "present"),
+        ("His mother noticed microcephaly.", "microcephaly", "present"),
     ],
 )
 def test_what_a_text_says_of_a_finding(text: str, words: str, status: str) -> None:
     spans = []
-    for each in ("ptosis", words):
+    for each in ("Ataxia", "ptosis", words):
         at = text.find(each)
         if at >= 0:
             spans.append((at, at + len(each)))
