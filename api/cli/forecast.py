@@ -79,6 +79,7 @@ def evaluate(
         return
     minutes = list(found[name].mae)
     rows = table("by", *(f"MAE {m} min" for m in minutes), *(f"RMSE {m} min" for m in minutes), "MAE", "covered", "s")
+    rows.columns[0].no_wrap = True  # however narrow the terminal is
     for name, of in found.items():
         covered = " / ".join(f"{share:.3f}" for share in of.covered.values())
         numbers = [f"{value:.2f}" for value in (*of.mae.values(), *of.rmse.values(), of.mean_mae)]

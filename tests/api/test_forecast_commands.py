@@ -44,7 +44,7 @@ def test_forecasts_are_measured_beside_baselines(files: tuple[str, str], capfd: 
     alone = ("--no-graph", "--no-baselines")
     code, printed, error = run(capfd, "evaluate", "forecast", "--train", train, "--test", test, *quick, *alone)
     assert code == 0, error
-    assert "network" in printed
+    assert "network" in printed, printed
 
 
 def test_a_forecaster_is_trained_and_kept(
