@@ -6,7 +6,8 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kg.errors import ConflictError, InputError
+from kg.errors import ConflictError
+from kg.extras import needs_extra
 from reasoning.traffic.detections import DetectedBox
 
 if TYPE_CHECKING:
@@ -41,19 +42,23 @@ class PictureBoxes:
         """The text of a PDF or a picture.
 
         Raises:
-            InputError: it is neither, is encrypted or broken, or too large; or the extra is not installed.
+            InputError: it is neither, is encrypted or broken, or too large.
+            ConfigurationError: the extra is not installed.
         """
         async with self._lock:
             return await asyncio.to_thread(self._read, content)
 
     def _read(self, content: bytes) -> DocumentText:
+        return text_of_document(content, self._ocr())
+
+    def _ocr(self) -> TextReader:
         if self._text_reader is None:
             self._text_reader = load_text_reader()
-        return text_of_document(content, self._text_reader)
+        return self._text_reader
 
     def _seen(self, content: bytes) -> list[DetectedBox]:
         if self._reader is None:
-            self._reader = load_reader(str(self._detector))
+            self._reader = load_reader(str(self._detector), self._ocr())
         return boxes_of_picture(self._reader, content)
 
 
@@ -61,12 +66,10 @@ def load_text_reader() -> TextReader:
     """OCR.
 
     Raises:
-        InputError: what it needs is not installed.
+        ConfigurationError: what it needs is not installed.
     """
-    try:
+    with needs_extra("vision", "reading documents"):
         from encoders.vision.ocr import TextReader
-    except ImportError as error:
-        raise InputError("needs the extra `vision`: pip install 'evigraph[vision]'", "document") from error
     return TextReader()
 
 
@@ -81,19 +84,17 @@ def text_of_document(content: bytes, text_reader: TextReader, place: str = "docu
     return read_document(content, text_reader, place)
 
 
-def load_reader(detector: str) -> PictureReader:
-    """A detector with OCR.
+def load_reader(detector: str, text_reader: TextReader | None = None) -> PictureReader:
+    """A detector with OCR, which is loaded unless it is given.
 
     Raises:
-        InputError: what they need is not installed, or the detector can't be loaded.
+        InputError: the detector can't be loaded.
+        ConfigurationError: what they need is not installed.
     """
-    try:
+    with needs_extra("vision", "reading pictures"):
         from encoders.vision.detector import load_detector
-        from encoders.vision.ocr import TextReader
         from encoders.vision.reading import PictureReader
-    except ImportError as error:
-        raise InputError("needs the extra `vision`: pip install 'evigraph[vision]'", "picture") from error
-    return PictureReader(load_detector(detector), TextReader())
+    return PictureReader(load_detector(detector), text_reader or load_text_reader())
 
 
 def boxes_of_picture(reader: PictureReader, picture: Path | bytes) -> list[DetectedBox]:

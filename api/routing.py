@@ -11,7 +11,7 @@ from kg.store import GraphStore
 from reasoning.traffic.expected_speed import expected_speed, mean_speed
 from reasoning.traffic.predicted_speed import predicted_speeds
 from reasoning.traffic.road_network import RoadNetwork, network_of_snapshot
-from reasoning.traffic.route_answer import HORIZON_S, KnownSpeed, RouteAnswer, RoutePlanner, RouteQuestion
+from reasoning.traffic.route_answer import KnownSpeed, RouteAnswer, RoutePlanner, RouteQuestion
 
 
 class Routing:
@@ -37,9 +37,7 @@ class Routing:
         """
         async with self._lock:
             planner = await self._follow(store)
-        known = [*(self._observed if observed else ()), *(self._predicted if predicted else ())]
-        ahead = question.depart + HORIZON_S
-        speeds = [one for one in known if _within(one, question.depart, ahead)] + [*question.speeds]
+        speeds = [*(self._observed if observed else ()), *(self._predicted if predicted else ()), *question.speeds]
         return await asyncio.to_thread(planner.answer, replace(question, speeds=speeds))
 
     async def network(self, store: GraphStore) -> RoadNetwork:
@@ -64,10 +62,6 @@ class Routing:
             self._observed = await asyncio.to_thread(_observed, self._snapshot, network)
             self._predicted = await asyncio.to_thread(predicted_speeds, self._snapshot, network)
         return self._planner
-
-
-def _within(known: KnownSpeed, begin: float, end: float) -> bool:
-    return (known.since is None or known.since < end) and (known.until is None or known.until > begin)
 
 
 def _observed(snapshot: Snapshot, network: RoadNetwork) -> list[KnownSpeed]:

@@ -97,23 +97,25 @@ class EventBody(RequestBody):
         return KnownEvent(self.id, self.kind, self.segment or "", begin, end, self.belief, self.source or "")
 
 
-class ObservedCauseRequest(RequestBody):
-    """Sources of the graph whose observations are compared, each of one day."""
+class CauseQuestion(RequestBody):
+    """What is asked, whatever the measurements come from."""
 
-    observed: Short = Field(description="Id of the source that observed up to now.")
-    usual: list[Short] = Field(min_length=1, max_length=60, description="Sources of days without incident.")
     events: list[EventBody] = Field([], max_length=10_000, description="What is known, beside the events of the graph.")
     since: Clock | None = Field(None, description="When the jam began, where known: it is explained in any case.")
     limit: int = Field(3, ge=1, le=20, description="How many segments to name.")
 
 
-class CauseRequest(DayBody):
+class ObservedCauseRequest(CauseQuestion):
+    """Sources of the graph whose observations are compared, each of one day."""
+
+    observed: Short = Field(description="Id of the source that observed up to now.")
+    usual: list[Short] = Field(min_length=1, max_length=60, description="Sources of days without incident.")
+
+
+class CauseRequest(DayBody, CauseQuestion):
     """Measurements up to now, and of usual days."""
 
     step_s: float = Field(ge=1, le=3600, description="Seconds of each interval.")
     usual: list[DayBody] = Field(
         min_length=1, max_length=60, description="Days without incident, of the same segments."
     )
-    events: list[EventBody] = Field([], max_length=10_000, description="What is known, beside the events of the graph.")
-    since: Clock | None = Field(None, description="When the jam began, where known: it is explained in any case.")
-    limit: int = Field(3, ge=1, le=20, description="How many segments to name.")

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +27,7 @@ from ingestion.replay import ReplayReport, replay
 from ingestion.runs import list_runs, retract_runs
 from kg.conflicts import find_conflicts
 from kg.errors import EvigraphError, InputError, NotFoundError
+from kg.extras import needs_extra
 from kg.ontology import Ontology
 from kg.rdf import export_rdf
 from kg.same import Merge, merges, possibly_same, reject
@@ -244,7 +245,7 @@ class Service:
         """What forecasts sensors.
 
         Raises:
-            InputError: torch is not installed.
+            ConfigurationError: torch is not installed.
         """
         if self._forecasting is None:
             self._forecasting = await asyncio.to_thread(_forecasting, self.settings)
@@ -340,7 +341,7 @@ class Service:
         Raises:
             NotFoundError: there is no such entity, or no embedding of it.
             OntologyError: a label is unknown.
-            InputError: torch is not installed.
+            ConfigurationError: torch is not installed.
         """
         await self.entity(id_)
         if self._similar is None:
@@ -597,7 +598,7 @@ class Service:
             OntologyError: no such domain.
             InputError: it is empty, or what was kept is damaged; or torch is not installed.
         """
-        with _needs_torch("embeddings"):
+        with needs_extra("graph", "embeddings"):
             from encoders.graph.embed_graph import embed_graph
         folder, cache = self.settings.embeddings / domain, self.settings.cache
         return await embed_graph(self.store, domain, cache, folder, progress, anew=anew)
@@ -649,9 +650,9 @@ def _link_prediction(weights: Path | None) -> tuple[Callable[..., Awaitable[Enha
     Raises:
         InputError: no such weights, or torch is not installed.
     """
-    with _needs_torch("predicting links"):
+    with needs_extra("graph", "predicting links"):
         from encoders.graph.enhance_graph import enhance_graph
-        from encoders.graph.weights import load_predictor
+        from encoders.graph.predictor import load_predictor
     return enhance_graph, load_predictor(weights)
 
 
@@ -659,9 +660,9 @@ def _forecasting(settings: Settings) -> Forecasting:
     """Importing torch takes seconds.
 
     Raises:
-        InputError: torch is not installed.
+        ConfigurationError: torch is not installed.
     """
-    with _needs_torch("forecasting"):
+    with needs_extra("graph", "forecasting"):
         from api.forecasting import Forecasting
     return Forecasting(settings)
 
@@ -670,16 +671,8 @@ def _similar(settings: Settings) -> Similar:
     """Importing torch takes seconds.
 
     Raises:
-        InputError: torch is not installed.
+        ConfigurationError: torch is not installed.
     """
-    with _needs_torch("similar entities"):
+    with needs_extra("graph", "similar entities"):
         from encoders.graph.embed_graph import Similar
     return Similar(settings.embeddings, settings.cache)
-
-
-@contextlib.contextmanager
-def _needs_torch(what: str) -> Iterator[None]:
-    try:
-        yield
-    except ImportError as error:
-        raise InputError(f"{what} needs {error.name}: pip install 'evigraph[graph]'") from error

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from api.phenopacket import known_cases
-from ingestion.readers.hpo import HpoReader
+from ingestion.readers.hpo import HpoReader, packaged_data
 from kg.model import Claim, Entity
 from reasoning.diagnosis.annotations import (
     AnnotationRows,
@@ -18,6 +18,7 @@ from reasoning.diagnosis.annotations import (
     stated_frequency,
 )
 from reasoning.diagnosis.cases import Case
+from reasoning.diagnosis.notes import NoteReader
 
 _ASPECTS = {
     "HAS_PHENOTYPE": Aspect.PHENOTYPE,
@@ -88,3 +89,14 @@ def installed_annotations() -> PhenotypeAnnotations:
 def published_cases(path: Path) -> Iterator[Case]:
     """Patients of Phenopackets as the diagnosis takes them."""
     return (case for case in known_cases(path) if isinstance(case, Case))
+
+
+def installed_note_reader(annotations: PhenotypeAnnotations) -> NoteReader:
+    """Reads notes by all names of the installed HPO."""
+    reader = HpoReader()
+    synonyms: dict[str, Sequence[str]] = {}
+    for document in reader.documents(packaged_data() / "hp.obo"):
+        for record in reader.read(document):
+            if isinstance(record, Entity) and isinstance(said := record.properties.get("synonyms"), tuple):
+                synonyms.setdefault(record.id, tuple(map(str, said)))
+    return NoteReader.of_terms(annotations, lambda id_: synonyms.get(id_, ()))

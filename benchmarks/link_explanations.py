@@ -24,9 +24,9 @@ from torch_geometric.utils import k_hop_subgraph
 from benchmarks.link_prediction import DATA, sets_folder
 from encoders.graph.explanation import explain
 from encoders.graph.model import LinkPredictor, PreparedGraph
+from encoders.graph.predictor import SHIPPED, load_predictor
 from encoders.graph.triple_files import read_triples
 from encoders.graph.triples import Triples
-from encoders.graph.weights import SHIPPED, load_predictor
 
 
 @dataclass(frozen=True)

@@ -29,11 +29,12 @@ from encoders.graph.evaluation import evaluate_links
 from encoders.graph.factorisation import MODELS, Epoch, FactorisationSettings, fit_factorisation, hold_out
 from encoders.graph.model import LinkPredictor, PreparedGraph, queries_at_once
 from encoders.graph.neighbours import Degree
+from encoders.graph.predictor import SHIPPED, load_predictor
 from encoders.graph.ranking import RankMetrics, Scorer, filtered_ranks
 from encoders.graph.training import TrainingSettings, train
 from encoders.graph.triple_files import read_triples
 from encoders.graph.triples import Triples
-from encoders.graph.weights import SHIPPED, best_device, load_predictor
+from encoders.weights import best_device
 
 SHARED = Path(__file__).parents[2] / "shared"
 DATA = SHARED / "data" / "kg" / "link_prediction.tar.xz"

@@ -22,10 +22,10 @@ from torch import Tensor
 from benchmarks.link_prediction import DATA, sets_folder
 from encoders.graph.model import PreparedGraph, queries_at_once
 from encoders.graph.neighbours import Degree
+from encoders.graph.predictor import load_predictor
 from encoders.graph.ranking import RankMetrics, Scorer, filtered_ranks
 from encoders.graph.triple_files import read_triples
 from encoders.graph.triples import Triples
-from encoders.graph.weights import load_predictor
 
 _FIGURES = {"mrr": "inverse_harmonic_mean_rank", "hits1": "hits_at_1", "hits3": "hits_at_3", "hits10": "hits_at_10"}
 

@@ -34,10 +34,10 @@ from benchmarks.missing_links import hpo_graph
 from encoders.graph.domain_graph import triples_of
 from encoders.graph.layer import ConditionalLayer
 from encoders.graph.model import WIDTH, LinkPredictor, PreparedGraph, bytes_a_query, queries_at_once
+from encoders.graph.predictor import load_predictor
 from encoders.graph.relation_graph import relation_graph
 from encoders.graph.triple_files import read_triples
 from encoders.graph.triples import Triples
-from encoders.graph.weights import load_predictor
 
 _RUNS = 2
 _GIB = 1 << 30

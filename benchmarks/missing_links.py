@@ -33,11 +33,11 @@ from encoders.graph.enhancement_settings import EnhancementSettings
 from encoders.graph.joined import JoinedScorer
 from encoders.graph.model import LinkPredictor, PreparedGraph, queries_at_once
 from encoders.graph.neighbours import Degree, FactVectors, Neighbours, name_vectors
+from encoders.graph.predictor import load_predictor
 from encoders.graph.ranking import RankMetrics, Scorer, filtered_ranks
 from encoders.graph.training import TrainingProgress, TrainingSettings, train
 from encoders.graph.triples import Triples, join
 from encoders.graph.ways import ByNeighbours, Joined, Question, Way, parts
-from encoders.graph.weights import load_predictor
 from ingestion.pipeline import ingest
 from ingestion.readers.hpo import HpoReader
 from kg.ontology import Ontology

@@ -20,14 +20,12 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from benchmarks.diagnosis_ablation import CASES
-from benchmarks.diagnosis_data import installed_annotations, published_cases
-from benchmarks.text_hpo import hpo_names
+from benchmarks.diagnosis_data import installed_annotations, installed_note_reader, published_cases
 from encoders.vision.documents import read_document
 from encoders.vision.ocr import TextReader
-from ingestion.readers.hpo import packaged_data
 from reasoning.diagnosis.cases import Case
 from reasoning.diagnosis.evaluation import evaluate
-from reasoning.diagnosis.notes import NoteReader, present_and_excluded
+from reasoning.diagnosis.notes import present_and_excluded
 from reasoning.diagnosis.ranking import DiagnosisModel, Ranker
 
 _SIZE = (1240, 1754)
@@ -86,8 +84,7 @@ def main() -> None:
     given = parser.parse_args()
     annotations = installed_annotations()
     model = DiagnosisModel(annotations, Ranker.load(None))
-    names, modes, _ = hpo_names(packaged_data() / "hp.obo")
-    reader, text_reader = NoteReader(names, modes), TextReader()
+    reader, text_reader = installed_note_reader(annotations), TextReader()
     name_of = dict(zip(annotations.term_ids, annotations.term_names, strict=True))
     cases = [
         case

@@ -13,19 +13,14 @@ import io
 import json
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from encoders.concepts.matcher import ConceptName
-from ingestion.readers.hpo import HpoReader, packaged_data
-from kg.model import Claim, Entity
-from reasoning.diagnosis.annotations import PHENOTYPE_ROOT
+from benchmarks.diagnosis_data import installed_annotations, installed_note_reader
+from ingestion.readers.hpo import packaged_data
 from reasoning.diagnosis.note_evaluation import AnnotatedText, Read, evaluate_read, read_annotated
-from reasoning.diagnosis.notes import NoteReader
-from reasoning.diagnosis.query import INHERITANCE_ROOT
 
 _DATA = Path(__file__).parents[2] / "shared" / "data"
 _FOLDERS = ("text_hpo", "phenotype_text")
@@ -37,8 +32,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=_DATA, help="folder with text_hpo/ and phenotype_text/")
     parser.add_argument("--json", type=Path, help="write the results here, too")
     given = parser.parse_args()
-    names, modes, current = hpo_names(packaged_data() / "hp.obo")
-    reader = NoteReader(names, modes)
+    annotations = installed_annotations()
+    reader = installed_note_reader(annotations)
 
     def ours(text: str, *, nested: bool = False, inheritance: bool = False) -> list[Read]:
         found = reader.findings(text, nested=nested)
@@ -58,7 +53,7 @@ def main() -> None:
             ways["FastHPOCR"] = other
         for path in sorted(file for name in _FOLDERS for file in (given.data / name).glob("*.jsonl")):
             texts = read_annotated(path)
-            results[path.stem] = {name: _measured(way, texts, current) for name, way in ways.items()}
+            results[path.stem] = {name: _measured(way, texts, annotations.term_index) for name, way in ways.items()}
             print(f"\n{path.stem}, {len(texts)} texts")
             for name, measured in results[path.stem].items():
                 print(f"  {name:18} {measured}")
@@ -67,45 +62,13 @@ def main() -> None:
 
 
 def _measured(
-    way: Callable[[str], list[Read]], texts: list[AnnotatedText], current: Mapping[str, str]
+    way: Callable[[str], list[Read]], texts: list[AnnotatedText], terms: Mapping[str, int]
 ) -> dict[str, object]:
     way(texts[0].text)
     started = time.process_time()
     read = [way(text.text) for text in texts]
     seconds = time.process_time() - started
-    return asdict(evaluate_read(read, texts, current, seconds))
-
-
-def hpo_names(obo: Path) -> tuple[list[ConceptName], set[str], dict[str, str]]:
-    """Names of abnormalities and modes of inheritance, ids of the latter, and the ids that replace others."""
-    entities: dict[str, Entity] = {}
-    parents: dict[str, list[str]] = defaultdict(list)
-    current: dict[str, str] = {}
-    reader = HpoReader()
-    for document in reader.documents(obo):
-        for record in reader.read(document):
-            if isinstance(record, Entity):
-                entities.setdefault(record.id, record)
-            elif isinstance(record, Claim) and record.relation == "IS_A":
-                parents[record.subject].append(record.object)
-            elif isinstance(record, Claim) and record.relation == "REPLACED_BY":
-                current.setdefault(record.subject, record.object)
-    roots: dict[str, frozenset[str]] = {root: frozenset({root}) for root in (PHENOTYPE_ROOT, INHERITANCE_ROOT)}
-
-    def roots_of(id_: str) -> frozenset[str]:
-        if id_ not in roots:
-            roots[id_] = frozenset().union(*(roots_of(parent) for parent in parents[id_]))
-        return roots[id_]
-
-    names, modes = [], set()
-    for id_, entity in sorted(entities.items()):
-        if id_ not in (PHENOTYPE_ROOT, INHERITANCE_ROOT) and not entity.properties.get("obsolete") and roots_of(id_):
-            if INHERITANCE_ROOT in roots_of(id_):
-                modes.add(id_)
-            names.append(ConceptName(id_, str(entity.properties["name"])))
-            synonyms = entity.properties.get("synonyms") or ()
-            names += [ConceptName(id_, str(each), preferred=False) for each in synonyms]  # type: ignore[union-attr]
-    return names, modes, current
+    return asdict(evaluate_read(read, texts, terms, seconds))
 
 
 def _fast_hpo_cr(folder: Path) -> Callable[[str], list[Read]] | None:

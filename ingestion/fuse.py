@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import digamma, logsumexp
 
-from kg.errors import InputError
+from kg.extras import needs_extra
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -114,13 +114,11 @@ def dawid_skene(votes: Votes) -> Floats:
     28 (1979); as `crowd-kit` has it.
 
     Raises:
-        InputError: `crowd-kit` is not installed.
+        ConfigurationError: `crowd-kit` is not installed.
     """
-    try:  # the extra `fusion`, which the other strategies do without
+    with needs_extra("fusion", "Dawid–Skene"):  # which the other strategies do without
         import pandas as pd
         from crowdkit.aggregation import DawidSkene
-    except ImportError:
-        raise InputError("Dawid–Skene needs crowd-kit: pip install 'evigraph[fusion]'") from None
 
     frame = pd.DataFrame({"task": votes.question, "worker": votes.worker, "label": votes.answer})
     belief = pd.DataFrame(DawidSkene(n_iter=100).fit(frame).probas_)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from kg.errors import InputError
+from kg.extras import needs_extra
 
 OVERLAP = 0.55
 """Boxes of one class are one thing if their intersection is more than this part of their union."""
@@ -65,12 +65,10 @@ def fuse_boxes(
         The surest first.
 
     Raises:
-        InputError: `ensemble-boxes` is not installed.
+        ConfigurationError: `ensemble-boxes` is not installed.
     """
-    try:  # the extra `fusion`
+    with needs_extra("fusion", "fusing boxes"):
         from ensemble_boxes import weighted_boxes_fusion
-    except ImportError:
-        raise InputError("fusing boxes needs ensemble-boxes: pip install 'evigraph[fusion]'") from None
     names = sorted(detectors)
     labels = sorted({box.label for name in names for box in detectors[name]})
     number = {label: at for at, label in enumerate(labels)}

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from ingestion.fuse import BEST, CATEGORICAL, NUMERIC, Floats, Ints, Strategy, Votes
 from kg.errors import InputError
+from kg.extras import needs_extra
 
 _MOST_CATEGORIES = 20
 """Answers that are all numbers are averaged if there are more different ones, or if one is no integer."""
@@ -156,12 +157,11 @@ def tune(conflicts: Conflicts, trials: int, seed: int = 0) -> dict[str, Any]:
         `weights` by strategy, and the scores of the pool and of `best` on the `dev` half and on the `rest`.
 
     Raises:
-        InputError: too few questions with a truth; `optuna` is not installed.
+        InputError: too few questions with a truth.
+        ConfigurationError: `optuna` is not installed.
     """
-    try:  # the extra `fusion`
+    with needs_extra("fusion", "tuning"):
         import optuna
-    except ImportError:
-        raise InputError("tuning needs optuna: pip install 'evigraph[fusion]'") from None
 
     names = [conflicts.votes.questions[at] for at in conflicts.known]
     dev = np.array([hashlib.blake2b(name.encode()).digest()[0] % 2 == 0 for name in names])

@@ -15,7 +15,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ingestion.names import fold, key
-from kg.errors import ConfigurationError, InputError, NotFoundError
+from kg.errors import InputError, NotFoundError
+from kg.extras import needs_extra
 from kg.model import Claim, Source
 from kg.ontology import Ontology
 from kg.store import Batch, GraphStore
@@ -80,11 +81,9 @@ def linked(
         InputError: there are fewer than two records, or they have nothing to be compared by.
         ConfigurationError: the extra `linkage` is not installed.
     """
-    try:
-        from splink import DuckDBAPI, Linker, SettingsCreator, block_on  # imported late: an extra
+    with needs_extra("linkage", "record linkage"):
+        from splink import DuckDBAPI, Linker, SettingsCreator, block_on
         from splink.internals.exceptions import SplinkException
-    except ImportError as error:
-        raise ConfigurationError("record linkage needs splink: pip install 'evigraph[linkage]'") from error
     logging.getLogger("splink").setLevel(logging.ERROR)
     table = _Table(records, ontology)
     rules: list[Any] = [block_on(*columns) for columns in table.blocks]

@@ -16,7 +16,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import orjson
 
-from kg.errors import ConfigurationError, InputError, words_of
+from kg.errors import InputError, words_of
+from kg.extras import needs_extra
 
 ID_BYTES = 8
 _SECRET = re.compile(r"((?:pass\w*|secret|token|\w*key)=)[^&#]*", re.IGNORECASE)
@@ -296,9 +297,8 @@ def open_feed(url: str, topic: str, *, group: str = "evigraph", buffer: int = 40
         known = ", ".join(f"{scheme}://" for scheme in FEEDS)
         raise InputError(f"not the URL of a broker; known: {known}", without_credentials(url))
     try:
-        return kind(url, topic, group=group, buffer=buffer, resend_s=resend_s)
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(f"streams need `pip install 'evigraph[stream]'` ({error.name} is missing)") from error
+        with needs_extra("stream", f"{urlsplit(url).scheme}://"):
+            return kind(url, topic, group=group, buffer=buffer, resend_s=resend_s)
     except ValueError as error:
         raise InputError(str(error), without_credentials(url)) from error
 

@@ -96,7 +96,7 @@ class Bolt:
         async with contextlib.aclosing(self._records(query, parameters, timeout_s, 1000)) as parts:
             async for records in parts:
                 for record in records:
-                    yield dict(zip(record.keys(), record.values(), strict=True))
+                    yield _row(record)
 
     async def batches(
         self, query: str, parameters: Mapping[str, Any] | None = None, size: int = 5000
@@ -114,7 +114,8 @@ class Bolt:
             with attempt:
                 if attempt.num > 1:
                     await self.open()
-                return [row async for row in self.read(query, parameters)]
+                async with contextlib.aclosing(self._records_once(query, parameters, READ_TIMEOUT_S, 1000)) as parts:
+                    return [_row(record) async for records in parts for record in records]
         raise AssertionError("a retry loop ends by return or raise")
 
     async def write(self, work: Callable[[AsyncTransaction], Awaitable[T]]) -> T:
@@ -165,21 +166,19 @@ class Bolt:
         self, query: str, parameters: Mapping[str, Any] | None, timeout_s: float, size: int
     ) -> AsyncGenerator[list[Record]]:
         """Records, so many at a time; asked for once more, on a new connection, if none came from a lost one."""
-        begun = False
-        try:
-            async with contextlib.aclosing(self._records_once(query, parameters, timeout_s, size)) as parts:
-                async for records in parts:
-                    begun = True
-                    yield records
-            return
-        except StoreUnavailableError:
-            if begun:
-                raise
-        if not await self._answers():
-            await self.open()
-        async with contextlib.aclosing(self._records_once(query, parameters, timeout_s, size)) as parts:
-            async for records in parts:
-                yield records
+        for last in (False, True):
+            begun = False
+            try:
+                async with contextlib.aclosing(self._records_once(query, parameters, timeout_s, size)) as parts:
+                    async for records in parts:
+                        begun = True
+                        yield records
+                return
+            except StoreUnavailableError:
+                if begun or last:
+                    raise
+            if not await self._answers():
+                await self.open()
 
     async def _records_once(
         self, query: str, parameters: Mapping[str, Any] | None, timeout_s: float, size: int
@@ -218,6 +217,10 @@ class Bolt:
 
     def _unavailable(self, error: Exception) -> StoreUnavailableError:
         return StoreUnavailableError(f"graph database {self.uri}: {_reason(error)}")
+
+
+def _row(record: Record) -> dict[str, Any]:
+    return dict(zip(record.keys(), record.values(), strict=True))
 
 
 def _is_retryable(error: Exception) -> bool:

@@ -81,8 +81,10 @@ def diagnose(
     text = None if note is None else text_of(note)
 
     def work(reasoner: Reasoner) -> tuple[Answer, list[NoteFinding]]:
+        from reasoning.diagnosis.notes import with_findings
+
         found = reasoner.notes.findings(text) if text is not None else []
-        return reasoner.diagnose(_with_findings(query, found)), found
+        return reasoner.diagnose(with_findings(query, found)), found
 
     with err().status("Reading the graph …"):
         answer, found = with_service(context, lambda service: service.with_reasoner(work))
@@ -94,17 +96,6 @@ def diagnose(
         from api.cli.diagnosis_report import print_report
 
         print_report(answer)
-
-
-def _with_findings(query: Query, found: Sequence[NoteFinding]) -> Query:
-    """The query with what a note names; what was given goes before."""
-    from reasoning.diagnosis.notes import present_and_excluded, present_inheritance
-
-    there, absent = present_and_excluded(found)
-    present = (*query.present, *(id_ for id_ in there if id_ not in (*query.present, *query.excluded)))
-    excluded = (*query.excluded, *(id_ for id_ in absent if id_ not in (*present, *query.excluded)))
-    inheritance = query.inheritance or present_inheritance(found)
-    return replace(query, present=present, excluded=excluded, inheritance=inheritance)
 
 
 def _split(items: Sequence[str] | None) -> tuple[str, ...] | None:
@@ -241,10 +232,9 @@ def evaluate_texts(
         raise InputError("holds no .jsonl files", str(path))
     texts = {file.name: read_annotated(file) for file in files}
     reasoner = _reasoner(context)
-    ids, index = reasoner.annotations.term_ids, reasoner.annotations.term_index
-    current = {id_: ids[at] for id_, at in index.items()}
+    terms = reasoner.annotations.term_index
     reports = {
-        name: evaluate_notes(reasoner.notes, of, current, nested=nested, inheritance=inheritance)
+        name: evaluate_notes(reasoner.notes, of, terms, nested=nested, inheritance=inheritance)
         for name, of in texts.items()
     }
     if json:

@@ -53,8 +53,8 @@ def evaluate(
     from rich.progress import Progress
 
     from encoders.graph.evaluation import evaluate_links
+    from encoders.graph.predictor import load_predictor
     from encoders.graph.triple_files import read_triples
-    from encoders.graph.weights import load_predictor
 
     if weights is not None and by is not By.ultra:
         raise InputError(f"--by {by} has no weights", "weights")
@@ -102,8 +102,8 @@ def train(
     from rich.progress import Progress
 
     from encoders.graph import training
+    from encoders.graph.predictor import load_predictor
     from encoders.graph.triple_files import read_triples
-    from encoders.graph.weights import load_predictor
 
     settings = training.TrainingSettings(
         steps=steps, batch=batch, negatives=negatives, rate=rate, every=every, patience=patience, seed=seed

@@ -14,7 +14,7 @@ from api.routes.parts import ServiceDep, guarded_router
 from api.schemas import DiagnosisRequest, NoteAnswer, NoteRequest
 from reasoning.diagnosis.answer import Answer
 from reasoning.diagnosis.diagnose import Reasoner
-from reasoning.diagnosis.notes import present_and_excluded, present_inheritance
+from reasoning.diagnosis.notes import present_and_excluded, present_inheritance, with_findings
 from reasoning.diagnosis.query import Query
 
 router = guarded_router("diagnosis")
@@ -28,7 +28,10 @@ async def diagnosis(body: DiagnosisRequest, service: ServiceDep) -> Response:
     service.check_ready()
 
     def work(reasoner: Reasoner) -> bytes:
-        return orjson.dumps(reasoner.diagnose(_query(body, reasoner)))
+        query = _query(body)
+        if body.note is not None:
+            query = with_findings(query, reasoner.notes.findings(body.note))
+        return orjson.dumps(reasoner.diagnose(query))
 
     return Response(await service.with_reasoner(work), media_type="application/json")
 
@@ -51,7 +54,7 @@ async def findings(body: NoteRequest, service: ServiceDep) -> Response:
     return Response(await service.with_reasoner(work), media_type="application/json")
 
 
-def _query(body: DiagnosisRequest, reasoner: Reasoner) -> Query:
+def _query(body: DiagnosisRequest) -> Query:
     base = Query()
     if body.phenopacket is not None:
         base = query_of(posted_case(body.phenopacket), "phenopacket.")
@@ -60,13 +63,5 @@ def _query(body: DiagnosisRequest, reasoner: Reasoner) -> Query:
         for name, value in body
         if value is not None and name not in ("phenopacket", "note")
     }
-    if body.note is not None:
-        found = reasoner.notes.findings(body.note)
-        present, excluded = present_and_excluded(found)
-        said = {"present": present, "excluded": excluded, "inheritance": present_inheritance(found)}
-        for name, ids in said.items():
-            known = given.get(name, getattr(base, name))
-            given[name] = (*known, *(id_ for id_ in ids if id_ not in known))
-        given["excluded"] = tuple(id_ for id_ in given["excluded"] if id_ not in given["present"])
     places = {place: name for place, name in base.places.items() if place.partition("[")[0] not in given}
     return replace(base, **given, places=places)

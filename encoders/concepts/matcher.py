@@ -12,6 +12,7 @@ import itertools
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -28,6 +29,8 @@ _LEAST_INTERCHANGED = 3
 _MASK = (1 << 64) - 1
 _AND = frozenset({"and", "or"})
 _JOINS = frozenset("-–‐‑")
+_REMEMBERED = 200_000
+"""Words of texts that are looked up once."""
 _TAIL = 3
 """Words that are shared in a list such as `palmar and plantar pits`, at most."""
 
@@ -67,6 +70,7 @@ class Mention:
 
 
 _Found = tuple[int, str]
+_Key = TypeVar("_Key", int, str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,16 +203,17 @@ class ConceptMatcher:
         if not hashes[before] or not hashes[after]:
             return found
         for tail in range(1, _TAIL + 1):
-            shared = hashes[after + 1 : after + 1 + tail]
-            if not ended and len(shared) == tail and all(shared):
-                key = (hashes[before] + sum(shared)) & _MASK
-                if (hit := self._windows.get(tail + 1, {}).get(key)) and hit[0] < _SUBSTITUTED:
-                    found.append(Mention(starts[before], ends[after + tail], hit[1], hit[0], tail + 1, listed=True))
-            shared = hashes[max(before - tail, 0) : before]
-            if not begun and len(shared) == tail and all(shared):
-                key = (hashes[after] + sum(shared)) & _MASK
-                if (hit := self._windows.get(tail + 1, {}).get(key)) and hit[0] < _SUBSTITUTED:
-                    found.append(Mention(starts[before - tail], ends[after], hit[1], hit[0], tail + 1, listed=True))
+            windows = self._windows.get(tail + 1, {})
+            ways = (
+                (not ended, before, range(after + 1, after + 1 + tail), before, after + tail),
+                (not begun, after, range(before - tail, before), before - tail, after),
+            )
+            for may, alone, shared, first, last in ways:
+                if not may or first < 0 or last >= len(hashes) or not all(hashes[each] for each in shared):
+                    continue
+                hit = windows.get((hashes[alone] + sum(hashes[each] for each in shared)) & _MASK)
+                if hit and hit[0] < _SUBSTITUTED:
+                    found.append(Mention(starts[first], ends[last], hit[1], hit[0], tail + 1, listed=True))
         return found
 
     def _meet(self, written: str) -> _Word:
@@ -220,6 +225,8 @@ class ConceptMatcher:
             word = _Word(self._hash_of.get(stem(written), 0), alone)
         else:
             word = _Word(0)
+        if len(self._words) >= _REMEMBERED:
+            self._words.clear()
         self._words[written] = word
         return word
 
@@ -238,11 +245,11 @@ class ConceptMatcher:
         return self._hash_of[each]
 
 
-def _put(table: dict[int, _Found] | dict[str, _Found], key: int | str, rank: int, concept: str) -> None:
+def _put(table: dict[_Key, _Found], key: _Key, rank: int, concept: str) -> None:
     """The lower rank stays; the first of one rank."""
-    there = table.get(key)  # type: ignore[arg-type]
+    there = table.get(key)
     if there is None or rank < there[0]:
-        table[key] = (rank, concept)  # type: ignore[index]
+        table[key] = (rank, concept)
 
 
 def _clash(one: Mention, other: Mention, *, nested: bool) -> bool:

@@ -22,7 +22,7 @@ from encoders.forecast.newest import Newest
 from encoders.forecast.series import Array, SensorSeries
 from encoders.forecast.trees import Trees
 from encoders.forecast.windows import FUTURE, Scale, inputs, starts
-from encoders.graph.weights import best_device, load_weights, save_tensors, save_weights
+from encoders.weights import best_device, load_weights, save_tensors, save_weights
 from kg.errors import InputError
 
 _AT_ONCE = 64

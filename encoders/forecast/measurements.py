@@ -13,8 +13,8 @@ from kg.ontology import Ontology
 from kg.snapshot import Snapshot
 from kg.store import GraphStore
 
-_METRES_A_SECOND = {"km/h": 3.6, "[mi_i]/h": 2.236936}
-"""An observation's speed is in m/s; a series' is in its own unit (UCUM)."""
+METRES_A_SECOND = {"m/s": 1.0, "km/h": 1 / 3.6, "[mi_i]/h": 0.44704, "[mi_us]/h": 1609.347 / 3600}
+"""Speeds' units (UCUM): an observation's is in m/s, a series' in its own."""
 _CHANGED = """
 MATCH (n:Entity) WHERE n.version > $since
 MATCH (n)-[:OBSERVES]->(d:Entity)
@@ -53,7 +53,7 @@ class Measurements:
         known = ontology.properties.get(measure)
         self._observed = known is not None and "TrafficObservation" in known.domain
         self._measure = measure
-        self._factor = _METRES_A_SECOND.get(unit, 1.0) if measure == "speed" else 1.0
+        self._factor = 1 / METRES_A_SECOND.get(unit, 1.0) if measure == "speed" else 1.0
 
     async def since(self, store: GraphStore, version: int) -> AsyncIterator[tuple[int, list[Measurement]]]:
         """(version, measurements) of each entity that came or changed after a version of the graph."""

@@ -22,7 +22,7 @@ from encoders.forecast.profile import Profile
 from encoders.forecast.series import Array, SensorSeries
 from encoders.forecast.trees import Trees
 from encoders.forecast.windows import FUTURE, PAST, Scale, by_day, hide, starts, targets
-from encoders.graph.weights import best_device
+from encoders.weights import best_device
 from kg.errors import InputError
 
 COVERED = QUANTILES[-1] - QUANTILES[0]

@@ -26,7 +26,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from encoders.graph.evaluation import evaluate_links
 from encoders.graph.model import LinkPredictor, PreparedGraph
 from encoders.graph.triples import Triples
-from encoders.graph.weights import save_tensors, save_weights
+from encoders.weights import save_tensors, save_weights
 
 
 @dataclass(frozen=True, slots=True)

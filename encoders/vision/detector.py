@@ -17,6 +17,7 @@ import numpy as np
 from encoders.vision.coco import COCO_80
 from encoders.vision.pictures import Picture
 from kg.errors import InputError
+from kg.extras import needs_extra
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -81,7 +82,8 @@ class NanoDet:
         Raises:
             InputError: it can't be read, or is another model.
         """
-        import onnxruntime
+        with needs_extra("vision", "the detector"):
+            import onnxruntime
 
         self._threshold = threshold
         try:
@@ -148,13 +150,12 @@ class TransformersDetector:
         """Loads it.
 
         Raises:
-            InputError: there is none, or transformers is not installed.
+            InputError: there is none.
+            ConfigurationError: transformers is not installed.
         """
-        try:
+        with needs_extra("models", "the detector"):
             import torch
             from transformers import AutoImageProcessor, AutoModelForObjectDetection
-        except ImportError as error:
-            raise InputError("needs the extra `models`: pip install 'evigraph[models]'", "detector") from error
         self._torch = torch
         self._threshold = threshold
         self._device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"

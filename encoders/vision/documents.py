@@ -12,6 +12,7 @@ from encoders.vision.detector import SeenBox
 from encoders.vision.ocr import TextReader
 from encoders.vision.pictures import MOST_PIXELS, Picture, read_picture
 from kg.errors import InputError
+from kg.extras import needs_extra
 
 MOST_PAGES = 500
 MOST_CHARACTERS = 5_000_000
@@ -96,10 +97,8 @@ def in_reading_order(lines: Sequence[SeenBox]) -> list[SeenBox]:
 
 def _pdf_pages(content: bytes, place: str) -> Iterator[str | Picture]:
     """Each page: its text, or where it has hardly any, what it looks like."""
-    try:
+    with needs_extra("vision", "reading PDF"):
         import pypdfium2
-    except ImportError as error:
-        raise InputError("needs the extra `vision`: pip install 'evigraph[vision]'", "pdf") from error
     try:
         document = pypdfium2.PdfDocument(content)
     except pypdfium2.PdfiumError as error:

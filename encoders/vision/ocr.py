@@ -10,7 +10,7 @@ import numpy as np
 
 from encoders.vision.detector import SeenBox
 from encoders.vision.pictures import Picture
-from kg.errors import InputError
+from kg.extras import needs_extra
 
 LEAST_CONFIDENCE = 0.6
 """Lines below are mostly wrong (measured by the makers of the weights' package)."""
@@ -23,12 +23,10 @@ class TextReader:
         """Loads the weights, a second.
 
         Raises:
-            InputError: rapidocr is not installed.
+            ConfigurationError: rapidocr is not installed.
         """
-        try:
+        with needs_extra("vision", "reading text in pictures"):
             from rapidocr import RapidOCR
-        except ImportError as error:
-            raise InputError("needs the extra `vision`: pip install 'evigraph[vision]'", "ocr") from error
         logging.getLogger("RapidOCR").setLevel(logging.ERROR)
         self._engine: Any = RapidOCR(params={"Global.log_level": "error", "Global.text_score": least})
         self.name = f"rapidocr@{version('rapidocr')}"

@@ -9,12 +9,9 @@ import pyoxigraph as ox
 
 import kg
 from ingestion.readers.base import Document, find_documents
-from kg.errors import InputError
 from kg.model import Claim, Entity, Record, Rejected, Source, Value
+from kg.turtle import EG, SKOS, instances, load_turtle, objects
 
-_EG = "https://w3id.org/evigraph/"
-_SKOS = "http://www.w3.org/2004/02/skos/core#"
-_TYPE = "http://www.w3.org/1999/02/22-rdf-syntax-ns#type"
 _KNOWLEDGE = Path(kg.__file__).parent / "knowledge"
 _CLASSES = {
     "TrafficRule": "rule",
@@ -26,11 +23,11 @@ _CLASSES = {
 }
 _OF_PREFIX = {prefix: class_ for class_, prefix in _CLASSES.items()}
 _RELATIONS = {
-    **{_EG + name: name.upper() for name in ("when", "unless", "forbids", "permits", "requires", "describes", "bars")},
-    _SKOS + "broader": "IS_A",
+    **{EG + name: name.upper() for name in ("when", "unless", "forbids", "permits", "requires", "describes", "bars")},
+    SKOS + "broader": "IS_A",
 }
-_TEXTS = {_EG + "wording": "wording", _EG + "topicKind": "topic_kind"}
-_LISTS = {_EG + name: name for name in ("holds", "mistaken")}
+_TEXTS = {EG + "wording": "wording", EG + "topicKind": "topic_kind"}
+_LISTS = {EG + name: name for name in ("holds", "mistaken")}
 _CODES = ("viennaCode", "stvoCode", "mutcdCode", "gtsrbClass")
 
 
@@ -52,11 +49,7 @@ class TrafficRulesReader:
         Raises:
             InputError: it is no Turtle.
         """
-        store = ox.Store()
-        try:
-            store.bulk_load(path=str(document.path), format=ox.RdfFormat.TURTLE)
-        except (SyntaxError, OSError) as error:
-            raise InputError(f"is no Turtle: {error}", str(document.path)) from error
+        store = load_turtle([document.path])
         yield Source(document.id, "document", document=document.id)
         yield from _Rules(document.id, store).records()
 
@@ -68,12 +61,7 @@ class _Rules:
         self._known: set[str] = set()
 
     def records(self) -> Iterator[Record]:
-        kinds = {
-            str(quad.subject.value): class_
-            for class_ in _CLASSES
-            for quad in self._store.quads_for_pattern(None, ox.NamedNode(_TYPE), ox.NamedNode(_EG + class_))
-            if isinstance(quad.subject, ox.NamedNode)
-        }
+        kinds = {subject: class_ for class_ in _CLASSES for subject in instances(self._store, EG + class_)}
         for subject, class_ in sorted(kinds.items()):
             yield from self._thing(subject, class_)
         for subject in sorted(kinds):
@@ -81,40 +69,40 @@ class _Rules:
 
     def _thing(self, subject: str, class_: str) -> Iterator[Record]:
         id_ = _curie(subject)
-        names = self._texts(subject, _SKOS + "prefLabel")
-        english = next((text for text, language in names if language in ("en", "")), None)
-        if class_ == "TheoryTopic" and english is None and names:
-            english = names[0][0]  # it is taught in one language
-        if id_ is None or english is None:
-            problem = f"needs a skos:prefLabel in English, and a name below {_EG}"
-            yield Rejected(problem, subject.removeprefix(_EG), "", self._document)
+        names = self._texts(subject, SKOS + "prefLabel")
+        name = next((text for text, language in names if language in ("en", "")), None)
+        if class_ == "TheoryTopic" and name is None and names:
+            name = names[0][0]  # it is taught in one language
+        if id_ is None or name is None:
+            problem = f"needs a skos:prefLabel in English, and a name below {EG}"
+            yield Rejected(problem, subject.removeprefix(EG), "", self._document)
             return
-        others = {text for text, _ in (*names, *self._texts(subject, _SKOS + "altLabel"))} - {english}
-        properties: dict[str, Value] = {"name": english}
+        others = {text for text, _ in (*names, *self._texts(subject, SKOS + "altLabel"))} - {name}
+        properties: dict[str, Value] = {"name": name}
         if others:
             properties["synonyms"] = tuple(sorted(others))
-        for predicate, name in _TEXTS.items():
+        for predicate, key in _TEXTS.items():
             if texts := self._texts(subject, predicate):
-                properties[name] = texts[0][0]
-        for predicate, name in _LISTS.items():
+                properties[key] = texts[0][0]
+        for predicate, key in _LISTS.items():
             if texts := self._texts(subject, predicate):
-                properties[name] = tuple(text for text, _ in texts)
-        if articles := self._texts(subject, _EG + "article"):
+                properties[key] = tuple(text for text, _ in texts)
+        if articles := self._texts(subject, EG + "article"):
             properties["article"] = tuple(sorted(text for text, _ in articles))
-        codes = [f"{name}={text}" for name in _CODES for text, _ in self._texts(subject, _EG + name)]
+        codes = [f"{code}={text}" for code in _CODES for text, _ in self._texts(subject, EG + code)]
         if codes:
             properties["codes"] = tuple(codes)
         if class_ == "TrafficRule":
-            authorities = [value.rpartition("/")[2] for value in self._objects(subject, _EG + "authority")]
+            authorities = [value.rpartition("/")[2] for value in self._objects(subject, EG + "authority")]
             if authorities:
                 properties["authority"] = authorities[0]
-            if strengths := self._texts(subject, _EG + "strength"):
+            if strengths := self._texts(subject, EG + "strength"):
                 properties["strength"] = float(strengths[0][0])
         self._known.add(id_)
-        yield Entity(id_, (class_,), self._document, properties, self._document, subject.removeprefix(_EG))
+        yield Entity(id_, (class_,), self._document, properties, self._document, subject.removeprefix(EG))
 
     def _facts(self, subject: str) -> Iterator[Record]:
-        id_, place = _curie(subject), subject.removeprefix(_EG)
+        id_, place = _curie(subject), subject.removeprefix(EG)
         if id_ not in self._known:
             return
         for predicate, relation in _RELATIONS.items():
@@ -131,16 +119,14 @@ class _Rules:
                 yield Claim(str(id_), relation, other, self._document, 1.0, {}, self._document, place)
 
     def _objects(self, subject: str, predicate: str) -> list[str]:
-        found = self._store.quads_for_pattern(ox.NamedNode(subject), ox.NamedNode(predicate), None)
-        return [quad.object.value for quad in found if isinstance(quad.object, ox.NamedNode)]
+        return [value.value for value in objects(self._store, subject, predicate) if isinstance(value, ox.NamedNode)]
 
     def _texts(self, subject: str, predicate: str) -> list[tuple[str, str]]:
-        found = self._store.quads_for_pattern(ox.NamedNode(subject), ox.NamedNode(predicate), None)
-        texts = [quad.object for quad in found if isinstance(quad.object, ox.Literal)]
+        texts = [value for value in objects(self._store, subject, predicate) if isinstance(value, ox.Literal)]
         return sorted((text.value, text.language or "") for text in texts)
 
 
 def _curie(iri: str) -> str | None:
     """`https://w3id.org/evigraph/rule/red-light` → `rule:red-light`; None for what is of no kind here."""
-    prefix, slash, name = iri.removeprefix(_EG).partition("/")
-    return f"{prefix}:{name}" if slash and iri.startswith(_EG) and prefix in _OF_PREFIX else None
+    prefix, slash, name = iri.removeprefix(EG).partition("/")
+    return f"{prefix}:{name}" if slash and iri.startswith(EG) and prefix in _OF_PREFIX else None

@@ -114,6 +114,14 @@ class PhenotypeAnnotations:
         """Ancestors of a term, itself included, ascending."""
         return self.ancestors[self.ancestor_start[term] : self.ancestor_start[term + 1]]
 
+    def below(self, root: str) -> Bools:
+        """(terms,): which are a term, or below it; none if there is no such term."""
+        found = np.zeros(len(self.term_ids), np.bool_)
+        if root in self.term_index:
+            counts = np.diff(self.ancestor_start)
+            found[np.repeat(np.arange(len(found)), counts)[self.ancestors == self.term_index[root]]] = True
+        return found
+
     def rows_of(self, disease: int) -> AnnotationRows:
         """Annotation rows of a disease."""
         return self.rows.select(np.arange(self.row_start[disease], self.row_start[disease + 1]))

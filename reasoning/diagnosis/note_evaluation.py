@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from kg.errors import InputError
 from reasoning.diagnosis.notes import NoteReader
+from reasoning.json_lines import json_lines
 
 _NEGATED = "Neg"
 
@@ -68,19 +67,14 @@ def read_annotated(path: Path) -> list[AnnotatedText]:
     Raises:
         InputError: it can't be read, or a line lacks something; names file and line.
     """
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError as error:
-        raise InputError(f"can't be read: {error.strerror}", str(path)) from error
-    found = [_annotated(f"{path}:{number}", line) for number, line in enumerate(lines, 1) if line.strip()]
+    found = [_annotated(place, item) for place, item in json_lines(path)]
     if not found:
         raise InputError("holds no texts", str(path))
     return found
 
 
-def _annotated(place: str, line: bytes) -> AnnotatedText:
+def _annotated(place: str, item: Mapping[str, Any]) -> AnnotatedText:
     try:
-        item = orjson.loads(line)
         text = item["text"]
         if not isinstance(text, str):
             raise InputError("must be a text", f"{place}: text")
@@ -94,7 +88,7 @@ def _annotated(place: str, line: bytes) -> AnnotatedText:
         everything = frozenset(there if terms is None else terms) | absent
         mentions = None if spans is None else frozenset((start, end, term) for start, end, term, _ in spans)
         return AnnotatedText(place, text, everything, mentions, frozenset(absent) if annotated else None)
-    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError) as error:
         raise InputError(f"is no annotated text: {error!r}", place) from error
 
 
@@ -113,7 +107,7 @@ Read = tuple[int, int, str, str]
 def evaluate_notes(
     reader: NoteReader,
     texts: Sequence[AnnotatedText],
-    current: Mapping[str, str],
+    terms: Mapping[str, object],
     *,
     nested: bool = False,
     inheritance: bool = False,
@@ -123,7 +117,7 @@ def evaluate_notes(
     Args:
         reader: of notes.
         texts: annotated.
-        current: id → the id that replaces it; others stay.
+        terms: id → term, so that several ids of one count as one; others stay for themselves.
         nested: see `NoteReader.findings`.
         inheritance: whether modes of inheritance count.
     """
@@ -134,23 +128,23 @@ def evaluate_notes(
         [(one.start, one.end, one.id, one.status) for one in found if inheritance or one.kind == "finding"]
         for found in read
     ]
-    return evaluate_read(counted, texts, current, seconds)
+    return evaluate_read(counted, texts, terms, seconds)
 
 
 def evaluate_read(
-    read: Sequence[Sequence[Read]], texts: Sequence[AnnotatedText], current: Mapping[str, str], seconds: float
+    read: Sequence[Sequence[Read]], texts: Sequence[AnnotatedText], terms: Mapping[str, object], seconds: float
 ) -> NoteReport:
     """Scores what was read.
 
     Args:
         read: of each text.
         texts: annotated.
-        current: id → the id that replaces it; others stay.
+        terms: id → term, so that several ids of one count as one; others stay for themselves.
         seconds: CPU time that reading took.
     """
 
-    def now(ids: Iterable[str]) -> set[str]:
-        return {current.get(id_, id_) for id_ in ids}
+    def now(ids: Iterable[str]) -> set[object]:
+        return {terms.get(id_, id_) for id_ in ids}
 
     documents: list[tuple[set[Any], set[Any]]] = []
     mentions: list[tuple[set[Any], set[Any]]] = []
@@ -158,8 +152,8 @@ def evaluate_read(
     for text, found in zip(texts, read, strict=True):
         documents.append((now(text.terms), now(term for _, _, term, _ in found)))
         if text.mentions is not None:
-            truth = {(start, end, current.get(term, term)) for start, end, term in text.mentions}
-            mentions.append((truth, {(start, end, current.get(term, term)) for start, end, term, _ in found}))
+            truth = {(start, end, terms.get(term, term)) for start, end, term in text.mentions}
+            mentions.append((truth, {(start, end, terms.get(term, term)) for start, end, term, _ in found}))
         if text.excluded is not None:
             excluded.append((now(text.excluded), now(term for _, _, term, status in found if status == "excluded")))
     size = sum(len(text.text.encode()) for text in texts)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -12,8 +12,8 @@ from encoders.concepts.context import Status, statuses
 from encoders.concepts.matcher import ConceptMatcher, ConceptName
 from kg.errors import InputError
 from kg.snapshot import Snapshot
-from reasoning.diagnosis.annotations import PHENOTYPE_ROOT, Bools, PhenotypeAnnotations
-from reasoning.diagnosis.query import INHERITANCE_ROOT
+from reasoning.diagnosis.annotations import PHENOTYPE_ROOT, PhenotypeAnnotations
+from reasoning.diagnosis.query import INHERITANCE_ROOT, Query
 
 LONGEST = 1_000_000
 """Characters of a note."""
@@ -55,19 +55,30 @@ class NoteReader:
         self._matcher = ConceptMatcher(names)
 
     @classmethod
-    def of_graph(cls, snapshot: Snapshot, annotations: PhenotypeAnnotations) -> NoteReader:
-        """By the names of the findings of one version of the graph.
+    def of_terms(cls, annotations: PhenotypeAnnotations, synonyms: Callable[[str], Iterable[str]]) -> NoteReader:
+        """By the names of the findings and modes of inheritance that are annotated.
 
         Args:
-            snapshot: of the medical domain.
-            annotations: of the same snapshot.
+            annotations: has the terms and their names.
+            synonyms: the other names of a term, by its id.
         """
-        modes = np.zeros(len(annotations.term_ids), np.bool_)
-        if INHERITANCE_ROOT in annotations.term_index:
-            root = annotations.term_index[INHERITANCE_ROOT]
-            modes = np.array([root in annotations.ancestors_of(term) for term in range(len(modes))])
-        names = list(_names(snapshot, annotations, annotations.is_finding | modes))
+        modes = annotations.below(INHERITANCE_ROOT)
+        names = []
+        for term in np.flatnonzero(annotations.is_finding | modes).tolist():
+            id_ = annotations.term_ids[term]
+            if id_ not in (PHENOTYPE_ROOT, INHERITANCE_ROOT):
+                names.append(ConceptName(id_, annotations.term_names[term]))
+                names += [ConceptName(id_, synonym, preferred=False) for synonym in synonyms(id_)]
         return cls(names, [annotations.term_ids[term] for term in np.flatnonzero(modes).tolist()])
+
+    @classmethod
+    def of_graph(cls, snapshot: Snapshot, annotations: PhenotypeAnnotations) -> NoteReader:
+        """The same with the synonyms of one version of the graph, of which the annotations are."""
+
+        def synonyms(id_: str) -> Iterable[str]:
+            return map(str, snapshot.properties(snapshot.index(id_)).get("synonyms") or ())
+
+        return cls.of_terms(annotations, synonyms)
 
     def findings(self, note: str, *, nested: bool = False) -> list[NoteFinding]:
         """The findings of a note, in its order.
@@ -110,12 +121,10 @@ def present_inheritance(findings: Sequence[NoteFinding]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(one.id for one in findings if one.kind == "inheritance" and one.status == "present"))
 
 
-def _names(snapshot: Snapshot, annotations: PhenotypeAnnotations, terms: Bools) -> Iterator[ConceptName]:
-    """All names of the terms; the roots, under which they are, are none."""
-    for term in np.flatnonzero(terms).tolist():
-        id_ = annotations.term_ids[term]
-        if id_ in (PHENOTYPE_ROOT, INHERITANCE_ROOT):
-            continue
-        yield ConceptName(id_, annotations.term_names[term])
-        for synonym in snapshot.properties(snapshot.index(id_)).get("synonyms") or ():
-            yield ConceptName(id_, str(synonym), preferred=False)
+def with_findings(query: Query, findings: Sequence[NoteFinding]) -> Query:
+    """The query with what a note names; what was given goes before."""
+    there, absent = present_and_excluded(findings)
+    present = (*query.present, *(id_ for id_ in there if id_ not in (*query.present, *query.excluded)))
+    excluded = (*query.excluded, *(id_ for id_ in absent if id_ not in (*present, *query.excluded)))
+    inheritance = query.inheritance or present_inheritance(findings)
+    return replace(query, present=present, excluded=excluded, inheritance=inheritance)

@@ -9,12 +9,11 @@ from datetime import UTC, datetime
 
 import orjson
 
+from encoders.forecast.measurements import METRES_A_SECOND
 from kg.snapshot import Snapshot
 from reasoning.traffic.road_network import RoadNetwork
 from reasoning.traffic.route_answer import KnownSpeed
 
-_TO_METRES_A_SECOND = {"m/s": 1.0, "km/h": 1 / 3.6, "[mi_i]/h": 0.44704, "[mi_us]/h": 1609.347 / 3600}
-"""UCUM; a speed of another unit, or of none, is not used."""
 _MEASURE = "speed"
 
 
@@ -62,7 +61,7 @@ def _segments_of_sensors(snapshot: Snapshot, network: RoadNetwork) -> dict[int, 
 
 def _steps(properties: Mapping[str, object]) -> list[tuple[float, float, float]]:
     """Begin and end in seconds since 1970, and m/s, of each step."""
-    factor = _TO_METRES_A_SECOND.get(str(properties.get("measure_unit", "")))
+    factor = METRES_A_SECOND.get(str(properties.get("measure_unit", "")))
     if properties.get("measure") != _MEASURE or factor is None:
         return []
     start = datetime.fromisoformat(str(properties["started_at"]))

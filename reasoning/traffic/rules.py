@@ -14,9 +14,8 @@ import pyoxigraph as ox
 
 import kg
 from kg.errors import InputError
+from kg.turtle import EG, SKOS, instances, load_turtle, objects
 
-EG = "https://w3id.org/evigraph/"
-SKOS = "http://www.w3.org/2004/02/skos/core#"
 _FILES = ("traffic_rules.ttl", "traffic_scenes.ttl", "traffic_signs.ttl", "traffic_limits.ttl")
 KNOWLEDGE = tuple(Path(kg.__file__).parent / "knowledge" / name for name in _FILES)
 """What comes along."""
@@ -28,7 +27,6 @@ ROADS = ("urban", "rural", "motorway")
 _EFFECTS = ("forbids", "permits", "requires")
 _SIGN = "authority/sign"
 _SIGN_STRENGTH = 0.97
-_TYPE = "http://www.w3.org/1999/02/22-rdf-syntax-ns#type"
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,13 +167,7 @@ def load_rules(paths: Iterable[Path] = ()) -> RuleBook:
     Raises:
         InputError: a file can't be read, or a rule makes no sense; names file, subject and property.
     """
-    store = ox.Store()
-    for path in [*KNOWLEDGE, *_files(paths)]:
-        try:
-            store.bulk_load(path=str(path), format=ox.RdfFormat.TURTLE)
-        except (SyntaxError, OSError) as error:
-            raise InputError(f"is no Turtle: {error}", str(path)) from error
-    return _Reading(store).book()
+    return _Reading(load_turtle([*KNOWLEDGE, *_files(paths)])).book()
 
 
 def _files(paths: Iterable[Path]) -> Iterator[Path]:
@@ -299,15 +291,13 @@ class _Reading:
         )
 
     def _all(self, name: str) -> list[str]:
-        found = self._store.quads_for_pattern(None, ox.NamedNode(_TYPE), ox.NamedNode(EG + name))
-        return sorted(_short(quad.subject) for quad in found)
+        return [_short(iri) for iri in instances(self._store, EG + name)]
 
-    def _values(self, subject: str, predicate: str) -> list[object]:
-        pattern = self._store.quads_for_pattern(ox.NamedNode(EG + subject), ox.NamedNode(predicate), None)
-        return [quad.object for quad in pattern]
+    def _values(self, subject: str, predicate: str) -> list[ox.NamedNode | ox.Literal]:
+        return objects(self._store, EG + subject, predicate)
 
     def _ids(self, subject: str, predicate: str) -> tuple[str, ...]:
-        return tuple(sorted(_short(value) for value in self._values(subject, predicate)))
+        return tuple(sorted(_short(value.value) for value in self._values(subject, predicate)))
 
     def _texts(self, subject: str, predicate: str) -> tuple[str, ...]:
         return tuple(sorted(value.value for value in self._values(subject, predicate) if isinstance(value, ox.Literal)))
@@ -337,7 +327,7 @@ class _Reading:
         return value
 
 
-def _short(term: object) -> str:
-    if not isinstance(term, ox.NamedNode) or not term.value.startswith(EG):
-        raise InputError(f"is no name below {EG}", str(term))
-    return term.value.removeprefix(EG)
+def _short(iri: str) -> str:
+    if not iri.startswith(EG):
+        raise InputError(f"is no name below {EG}", iri)
+    return iri.removeprefix(EG)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import orjson
 
 from kg.errors import InputError
+from reasoning.json_lines import json_lines
 from reasoning.traffic.experience import MANOEUVRES
 from reasoning.traffic.rules import RuleBook
 from reasoning.traffic.scene import Observation, SceneEvidence
@@ -66,7 +68,7 @@ def read_cases(path: Path) -> list[SceneCase]:
         names = _flag_names(path)
         cases = [_flagged(f"{path}:{key}", item, names) for key, item in whole.items()]
     else:
-        cases = list(_in_words(path, content))
+        cases = [_in_words(place, item) for place, item in json_lines(path)]
     if not cases:
         raise InputError("holds no scenes", str(path))
     return cases
@@ -102,20 +104,12 @@ def _flagged(place: str, item: object, names: Sequence[str]) -> SceneCase:
     return SceneCase(place, tuple(name for name, flag in zip(names, flags, strict=True) if flag), "", actions)
 
 
-def _in_words(path: Path, content: bytes) -> Iterator[SceneCase]:
-    for number, line in enumerate(content.splitlines(), 1):
-        place = f"{path}:{number}"
-        if not line.strip():
-            continue
-        try:
-            item = orjson.loads(line)
-        except orjson.JSONDecodeError as error:
-            raise InputError(f"is no JSON: {error}", place) from error
-        sentence = item.get("justification") if isinstance(item, dict) else None
-        if not isinstance(sentence, str):
-            raise InputError("needs a text as `justification`", place)
-        actions = _bits(item["actions"], len(MANOEUVRES), "actions", place) if "actions" in item else None
-        yield SceneCase(place, None, sentence, actions)
+def _in_words(place: str, item: Mapping[str, Any]) -> SceneCase:
+    sentence = item.get("justification")
+    if not isinstance(sentence, str):
+        raise InputError("needs a text as `justification`", place)
+    actions = _bits(item["actions"], len(MANOEUVRES), "actions", place) if "actions" in item else None
+    return SceneCase(place, None, sentence, actions)
 
 
 def _bits(value: object, count: int, name: str, place: str) -> tuple[int, ...]:

@@ -12,14 +12,12 @@ import pyoxigraph as ox
 
 import kg
 from kg.errors import InputError
+from kg.turtle import EG, SKOS, instances, load_turtle, objects
 
 KNOWLEDGE = Path(kg.__file__).parent / "knowledge" / "driving_theory_it.ttl"
 """What comes along: Italian."""
-_EG = "https://w3id.org/evigraph/"
-_SKOS = "http://www.w3.org/2004/02/skos/core#"
-_TYPE = "http://www.w3.org/1999/02/22-rdf-syntax-ns#type"
-_PREFIX = _EG + "theory/"
-_USERS = _EG + "road-user/"
+_PREFIX = EG + "theory/"
+_USERS = EG + "road-user/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,23 +117,14 @@ def load_theory(paths: Iterable[Path] = (KNOWLEDGE,)) -> TheoryBook:
     Raises:
         InputError: a file can't be read; a topic is without name, kind or articles, or in no category; names it.
     """
-    store = ox.Store()
-    for path in paths:
-        try:
-            store.bulk_load(path=str(path), format=ox.RdfFormat.TURTLE)
-        except (SyntaxError, OSError) as error:
-            raise InputError(f"is no Turtle: {error}", str(path)) from error
-    subjects = sorted(
-        quad.subject.value
-        for quad in store.quads_for_pattern(None, ox.NamedNode(_TYPE), ox.NamedNode(_EG + "TheoryTopic"))
-        if isinstance(quad.subject, ox.NamedNode)
-    )
+    store = load_turtle(paths)
+    subjects = instances(store, EG + "TheoryTopic")
     if not subjects:
         raise InputError("holds no eg:TheoryTopic", ", ".join(map(str, paths)))
     users = _road_users(store)
     categories: dict[str, Topic] = {}
     topics: dict[str, Topic] = {}
-    for subject in sorted(subjects, key=lambda subject: (bool(_values(store, subject, _SKOS + "broader")), subject)):
+    for subject in sorted(subjects, key=lambda subject: (bool(_values(store, subject, SKOS + "broader")), subject)):
         topic = _topic(store, subject, categories)
         if unknown := set(topic.bars) - set(users):
             raise InputError(f"eg:bars leads to {', '.join(sorted(unknown))}, which is no eg:RoadUserKind", topic.id)
@@ -145,13 +134,12 @@ def load_theory(paths: Iterable[Path] = (KNOWLEDGE,)) -> TheoryBook:
 
 def _road_users(store: ox.Store) -> dict[str, RoadUser]:
     users = {}
-    for quad in store.quads_for_pattern(None, ox.NamedNode(_TYPE), ox.NamedNode(_EG + "RoadUserKind")):
-        subject = str(getattr(quad.subject, "value", ""))
-        names = _values(store, subject, _SKOS + "prefLabel", "it")
+    for subject in instances(store, EG + "RoadUserKind"):
+        names = _values(store, subject, SKOS + "prefLabel", "it")
         if len(names) != 1:
             raise InputError("needs one Italian skos:prefLabel", subject)
-        others = _values(store, subject, _SKOS + "altLabel", "it")
-        broader = "".join(value.removeprefix(_USERS) for value in _values(store, subject, _SKOS + "broader"))
+        others = _values(store, subject, SKOS + "altLabel", "it")
+        broader = "".join(value.removeprefix(_USERS) for value in _values(store, subject, SKOS + "broader"))
         users[subject.removeprefix(_USERS)] = RoadUser(names[0], (names[0], *others), broader)
     if unknown := {user.broader for user in users.values() if user.broader} - set(users):
         raise InputError("is no eg:RoadUserKind", ", ".join(sorted(unknown)))
@@ -160,35 +148,31 @@ def _road_users(store: ox.Store) -> dict[str, RoadUser]:
 
 def _topic(store: ox.Store, subject: str, categories: Mapping[str, Topic]) -> Topic:
     id_ = subject.removeprefix(_PREFIX)
-    broader = [value.removeprefix(_PREFIX) for value in _values(store, subject, _SKOS + "broader")]
-    names = _values(store, subject, _SKOS + "prefLabel")
+    broader = [value.removeprefix(_PREFIX) for value in _values(store, subject, SKOS + "broader")]
+    names = _values(store, subject, SKOS + "prefLabel")
     if id_ == subject or len(names) != 1:
         raise InputError(f"needs a name below {_PREFIX} and one skos:prefLabel", id_)
     if "." in id_ and (len(broader) != 1 or broader[0] not in categories or id_.partition(".")[0] != broader[0]):
         raise InputError("needs its category, with which its name begins, as skos:broader", id_)
     above = categories[broader[0]] if broader else None
-    kinds = _values(store, subject, _EG + "topicKind") or ([above.kind] if above else [])
-    articles = _values(store, subject, _EG + "article") or (above.articles if above else ())
+    kinds = _values(store, subject, EG + "topicKind") or ([above.kind] if above else [])
+    articles = _values(store, subject, EG + "article") or (above.articles if above else ())
     if len(kinds) != 1 or not articles:
         raise InputError("needs one eg:topicKind, and eg:article", id_)
     return Topic(
         id_,
         names[0],
         kinds[0],
-        tuple(_values(store, subject, _EG + "holds")),
-        tuple(_values(store, subject, _EG + "mistaken")),
+        tuple(_values(store, subject, EG + "holds")),
+        tuple(_values(store, subject, EG + "mistaken")),
         tuple(articles),
-        "".join(value.removeprefix(_EG) for value in _values(store, subject, _EG + "describes")),
-        tuple(value.removeprefix(_USERS) for value in _values(store, subject, _EG + "bars")),
-        tuple(_values(store, subject, _EG + "categoryName")),
+        "".join(value.removeprefix(EG) for value in _values(store, subject, EG + "describes")),
+        tuple(value.removeprefix(_USERS) for value in _values(store, subject, EG + "bars")),
+        tuple(_values(store, subject, EG + "categoryName")),
     )
 
 
 def _values(store: ox.Store, subject: str, predicate: str, language: str = "") -> list[str]:
     """Values in order; with a language, only texts of it."""
-    found = []
-    for quad in store.quads_for_pattern(ox.NamedNode(subject), ox.NamedNode(predicate), None):
-        value = quad.object
-        if isinstance(value, ox.NamedNode | ox.Literal) and language in ("", getattr(value, "language", None)):
-            found.append(value.value)
-    return sorted(found)
+    found = objects(store, subject, predicate)
+    return sorted(value.value for value in found if language in ("", getattr(value, "language", None)))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import orjson
 
 from kg.errors import InputError
+from reasoning.json_lines import json_lines
 from reasoning.traffic.theory_judge import Statement, TheoryAnswer, TheoryJudge
 
 
@@ -55,23 +56,13 @@ def read_statements(path: Path) -> list[Statement]:
     Raises:
         InputError: it can't be read, or a line lacks something; names file and line.
     """
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError as error:
-        raise InputError(str(error), str(path)) from error
-    found = [_statement(f"{path}:{number}", line) for number, line in enumerate(lines, 1) if line.strip()]
+    found = [_statement(place, item) for place, item in json_lines(path)]
     if not found:
         raise InputError("holds no statements", str(path))
     return found
 
 
-def _statement(place: str, line: bytes) -> Statement:
-    try:
-        item = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        raise InputError(f"is no JSON: {error}", place) from error
-    if not isinstance(item, dict):
-        raise InputError("is no object", place)
+def _statement(place: str, item: Mapping[str, Any]) -> Statement:
     for name in ("category", "topic", "statement"):
         if not isinstance(item.get(name), str) or not item[name].strip():
             raise InputError("must be a text", f"{place}: {name}")

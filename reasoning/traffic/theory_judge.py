@@ -17,7 +17,7 @@ import orjson
 from scipy.sparse import csr_matrix, hstack
 
 from kg.errors import InputError
-from reasoning.traffic.theory import Sentence, TheoryBook, load_theory
+from reasoning.traffic.theory import TheoryBook, load_theory
 from reasoning.traffic.theory_facts import Settled, settled
 from reasoning.traffic.theory_likeness import NAMES, Likeness, LikenessMeasure
 
@@ -240,19 +240,16 @@ def hashed(texts: Sequence[str]) -> csr_matrix:
 
 def weighed(counts: csr_matrix, rarity: np.ndarray) -> csr_matrix:
     """(1 + log count) times rarity, each row of length 1."""
-    values = counts.copy()
-    values.data = (1.0 + np.log(values.data)) * rarity[values.indices]
-    lengths = np.sqrt(np.asarray(values.multiply(values).sum(axis=1)).ravel())
-    lengths[lengths == 0] = 1.0
-    return csr_matrix(values.multiply((1 / lengths)[:, None]))
+    from sklearn.feature_extraction.text import TfidfTransformer
+
+    transformer = TfidfTransformer(sublinear_tf=True)
+    transformer.idf_ = rarity
+    return csr_matrix(transformer.transform(counts))
 
 
 def _citations(likeness: Likeness) -> tuple[Citation, ...]:
-    found: list[tuple[tuple[Sentence, float], bool]] = []
-    if likeness.true is not None and likeness.true[1] > 0:
-        found.append((likeness.true, True))
-    if likeness.false is not None and likeness.false[1] > 0:
-        found.append((likeness.false, False))
+    both = ((likeness.true, True), (likeness.false, False))
+    found = [(nearest, supports) for nearest, supports in both if nearest is not None and nearest[1] > 0]
     return tuple(
         Citation(
             f"theory:{sentence.topic.id}",

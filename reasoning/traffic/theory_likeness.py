@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,48 +25,10 @@ _WORD = re.compile(r"[a-zàèéìòù0-9,]+")
 _STEM = 5
 """First letters that stand for an Italian word with its endings."""
 _EMPTY = frozenset(
-    (
-        *(
-            "di",
-            "a",
-            "da",
-            "in",
-            "con",
-            "su",
-            "per",
-            "tra",
-            "il",
-            "lo",
-            "la",
-            "i",
-            "gli",
-            "le",
-            "un",
-            "una",
-            "del",
-            "della",
-        ),
-        *(
-            "dei",
-            "delle",
-            "nel",
-            "al",
-            "alla",
-            "alle",
-            "ai",
-            "e",
-            "o",
-            "che",
-            "non",
-            "si",
-            "è",
-            "segnale",
-            "l",
-            "d",
-            "all",
-        ),
-        "dell",
-    )
+    (  # noqa: SIM905 (a list of them would be a page)
+        "di a da in con su per tra il lo la i gli le un una del della dei delle nel al alla alle ai e o che "
+        "non si è segnale l d all dell"
+    ).split()
 )
 _CUES = (
     *("non ", "solo", "soltanto", "sempre", "anche", "può", "deve", "obblig", "viet", "consent", "preannunc", "indica"),
@@ -110,13 +72,16 @@ class LikenessMeasure:
         texts = [sentence.text.casefold() for sentence in self._sentences]
         self._vectors = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5), sublinear_tf=True).fit(texts)
         self._matrix = self._vectors.transform(texts)
-        self._words = [_words(text) for text in texts]
-        counts = Counter(word for words in self._words for word in words)
+        words_of = [_words(text) for text in texts]
+        counts = Counter(word for words in words_of for word in words)
         self._rarity = {word: math.log(1 + len(texts) / (1 + count)) for word, count in counts.items()}
         self._unseen = math.log(1 + len(texts))
         self._rows: dict[str, list[int]] = defaultdict(list)
         for row, sentence in enumerate(self._sentences):
             self._rows[sentence.topic.id].append(row)
+        self._words_of: dict[tuple[str, bool], set[str]] = defaultdict(set)
+        for sentence, words in zip(self._sentences, words_of, strict=True):
+            self._words_of[sentence.topic.id, sentence.holds] |= words
         self._in_category: dict[str, list[str]] = defaultdict(list)
         for topic in book.topics:
             self._in_category[topic.partition(".")[0]].append(topic)
@@ -142,13 +107,13 @@ class LikenessMeasure:
             0.0 if row is None else float(likeness[row]) for row in nearest
         )
         for_it, against = max(holds, all_hold), max(mistaken, others_hold, all_mistaken)
-        covered, wrong = self._covered(words, own[0]), self._covered(words, own[1])
-        generally, generally_wrong = self._covered(words, general[0]), self._covered(words, general[1])
-        elsewhere = max((self._covered(words, self._split([each])[0]) for each in others), default=0.0)
+        covered, wrong = (self._covered(words, (topic, holds)) for holds in (True, False))
+        generally, generally_wrong = (self._covered(words, (category, holds)) for holds in (True, False))
+        elsewhere = max((self._covered(words, (each, True)) for each in others), default=0.0)
         numbers = [holds, mistaken, all_hold, all_mistaken, others_hold, others_mistaken]
         numbers += [all_hold - all_mistaken, holds - mistaken, holds - others_hold]
         numbers += [for_it - against, for_it - max(mistaken, others_hold)]
-        numbers += [covered, wrong, generally_wrong, self._covered(words, [*own[0], *general[0]])]
+        numbers += [covered, wrong, generally_wrong, self._covered(words, (topic, True), (category, True))]
         numbers += [covered - wrong, generally - generally_wrong, elsewhere, covered - elsewhere]
         numbers += [float(cue in said) for cue in _CUES]
         numbers += [float(len(said)), float(any(letter.isdigit() for letter in said))]
@@ -164,9 +129,9 @@ class LikenessMeasure:
         true = [row for row in rows if self._sentences[row].holds]
         return true, [row for row in rows if not self._sentences[row].holds]
 
-    def _covered(self, words: set[str], rows: Sequence[int]) -> float:
-        """Share of the words, weighed by rarity, that these sentences have."""
-        known = set().union(*(self._words[row] for row in rows))
+    def _covered(self, words: set[str], *said: tuple[str, bool]) -> float:
+        """Share of the words, weighed by rarity, that what holds, or is mistaken, of these topics has."""
+        known = set().union(*(self._words_of.get(each, ()) for each in said))
         whole = sum(self._rarity.get(word, self._unseen) for word in words)
         return sum(self._rarity[word] for word in words & known) / whole if whole else 0.0
 

@@ -200,13 +200,13 @@ from api.app import create_app
 from api.service import Service
 from api.settings import Settings
 from encoders.graph.enhancement_settings import EnhancementSettings
-from kg.errors import InputError
+from kg.errors import ConfigurationError
 
 service = Service(Settings())
 create_app(service.settings)
 try:
     asyncio.run(service.enhance("medical", EnhancementSettings(("ASSOCIATED_WITH",)), None, print))
-except InputError as error:
+except ConfigurationError as error:
     print(error)
 """
 

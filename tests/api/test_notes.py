@@ -40,6 +40,9 @@ async def test_a_note_is_read_and_asked_about(http: httpx.AsyncClient) -> None:
     understood = corrected["query"]
     assert [one["id"] for one in understood["present"]] == ["HP:0001251", "HP:0020219", "HP:0000252"]
     assert understood["excluded"] == []
+    denied = (await http.post("/v1/diagnosis", json={"note": NOTE, "excluded": ["HP:0000252"]})).json()["query"]
+    assert [one["id"] for one in denied["present"]] == ["HP:0020219"]
+    assert [one["id"] for one in denied["excluded"]] == ["HP:0000252", "HP:0001251"]
 
 
 async def test_a_scan_is_read_and_says_where(http: httpx.AsyncClient) -> None:

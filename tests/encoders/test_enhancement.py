@@ -9,8 +9,8 @@ from encoders.graph import enhance_graph
 from encoders.graph.enhance_graph import document_of, source_of
 from encoders.graph.enhancement_settings import By, EnhancementSettings
 from encoders.graph.model import bytes_a_query
+from encoders.graph.predictor import load_predictor
 from encoders.graph.ways import WAYS, Question
-from encoders.graph.weights import load_predictor
 from kg.batch import Batch, LedgerEntry
 from kg.errors import ConfigurationError, InputError, OntologyError
 from kg.model import Claim, Entity, Source

@@ -7,7 +7,7 @@ from benchmarks.link_explanations import measure as faithfulness
 from benchmarks.link_ranks import Scored
 from benchmarks.link_speed import peak_bytes, plainly
 from encoders.graph.model import PreparedGraph
-from encoders.graph.weights import load_predictor
+from encoders.graph.predictor import load_predictor
 from tests.encoders.graphs import random_triples, triples
 
 

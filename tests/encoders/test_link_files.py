@@ -6,8 +6,9 @@ from safetensors.torch import load_file, save_file
 
 from api.cli import main
 from encoders.graph.model import LinkPredictor
+from encoders.graph.predictor import SHIPPED, load_predictor
 from encoders.graph.triple_files import read_triples
-from encoders.graph.weights import SHIPPED, load_predictor, load_weights
+from encoders.weights import load_weights
 from kg.errors import InputError
 
 

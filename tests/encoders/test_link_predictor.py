@@ -3,9 +3,9 @@ import torch
 
 from encoders.graph.explanation import explain
 from encoders.graph.model import LinkPredictor, PreparedGraph, bytes_a_query
+from encoders.graph.predictor import load_predictor
 from encoders.graph.propagation import Propagation
 from encoders.graph.relation_graph import relation_graph
-from encoders.graph.weights import load_predictor
 from tests.encoders.graphs import random_triples, triples
 from tests.encoders.plain import PlainConv, plain_relation_graph, plain_scores
 

@@ -11,9 +11,9 @@ from torch import distributed, multiprocessing
 
 from encoders.graph.evaluation import evaluate_links
 from encoders.graph.model import LinkPredictor
+from encoders.graph.predictor import load_predictor
 from encoders.graph.training import TrainingSettings, train
 from encoders.graph.triples import Triples
-from encoders.graph.weights import load_predictor
 from tests.encoders.graphs import random_triples, triples
 
 SMALL = TrainingSettings(steps=6, batch=4, negatives=8, every=2, seed=3)

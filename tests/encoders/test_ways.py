@@ -3,9 +3,9 @@ import torch
 from scipy.sparse import csr_matrix
 
 from encoders.graph.neighbours import FactVectors, Neighbours, most_alike
+from encoders.graph.predictor import load_predictor
 from encoders.graph.triples import join
 from encoders.graph.ways import WAYS, Question
-from encoders.graph.weights import load_predictor
 from kg.errors import InputError
 from tests.encoders.graphs import triples
 

@@ -9,22 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from encoders.graph.model import LinkPredictor
 from kg.errors import InputError
-
-SHIPPED = Path(__file__).with_name("ultra_3g.safetensors")
-"""ULTRA's weights of three graphs (DeepGraphLearning/ULTRA, MIT)."""
-
-
-def load_predictor(path: Path | None = None) -> LinkPredictor:
-    """The link predictor with the weights of a file (None: the shipped ones), ready to predict, on the best device.
-
-    Raises:
-        InputError: as `load_weights`.
-    """
-    model = LinkPredictor()
-    load_weights(model, path or SHIPPED)
-    return model.to(best_device()).eval()
 
 
 def best_device() -> torch.device:
