@@ -14,6 +14,7 @@ from kg.errors import (
     ConflictError,
     EvigraphError,
     InputError,
+    ModelUnavailableError,
     NotFoundError,
     OntologyError,
     QueryTimeoutError,
@@ -87,6 +88,7 @@ KINDS: dict[type[EvigraphError], Kind] = {
     BusyError: Kind(429, "busy", "Too many jobs", 13),
     NotReadyError: Kind(503, "not-ready", "Still starting", 14),
     RequestTimeoutError: Kind(504, "request-timeout", "The request took too long", 15),
+    ModelUnavailableError: Kind(503, "model-unavailable", "The model can't be asked", 16),
     EvigraphError: Kind(500, "error", "It did not work", 69),
     UnexpectedError: Kind(500, "unexpected", "Unexpected error", 70),
 }

@@ -46,5 +46,9 @@ class QueryTimeoutError(EvigraphError):
     """A query ran beyond its time limit and was stopped."""
 
 
+class ModelUnavailableError(EvigraphError):
+    """A model's server can't be reached, refuses the call, or may not be asked any more; trying later may help."""
+
+
 class ConfigurationError(EvigraphError):
     """A setting is missing or unsafe; the operator must change it."""

@@ -1,0 +1,183 @@
+"""Training of a tagger on tagged sentences: in full, by LoRA, or its head alone."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from encoders.tokens.conll import Sentence, tags_of
+from encoders.tokens.crf import may_follow
+from encoders.tokens.evaluation import tag_report
+from encoders.tokens.model import TaggerModel
+from encoders.tokens.tagger import TokenTagger
+from encoders.tokens.windows import batch_of, cut, windows_of
+from encoders.weights import best_device
+from kg.errors import InputError
+
+Method = Literal["full", "lora", "head"]
+Progress = Callable[[str, int, int], None]
+"""What is being done, how much of it is done, and of how much; what it raises ends the training."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaggerSettings:
+    """How to train.
+
+    Attributes:
+        method: `full` trains all weights, `lora` low-rank changes of the transformer's layers (Hu et al. 2021,
+            arXiv:2106.09685), `head` only what stands on the transformer.
+        epochs: passes over all sentences, at most.
+        patience: epochs without a better F1 of entities on the validation sentences after which to stop.
+        batch: windows of a step.
+        window: word pieces of a window.
+        context: word pieces read before and after the sentences of a window when tagging.
+        rate: greatest learning rate of the transformer's weights, of AdamW, warmed up and decayed linearly.
+        head_rate: that of all other weights.
+        decay: of the weights.
+        dropout: before the layers on top.
+        rank: of LoRA's changes.
+        language: of the texts, a code of spaCy's; for how texts are split into words.
+        seed: of all that is drawn.
+    """
+
+    method: Method = "full"
+    epochs: int = 12
+    patience: int = 4
+    batch: int = 8
+    window: int = 192
+    context: int = 48
+    rate: float = 2e-4
+    head_rate: float = 2e-3
+    decay: float = 1e-2
+    dropout: float = 0.2
+    rank: int = 16
+    language: str = "en"
+    seed: int = 0
+
+
+def train_tagger(
+    sentences: Sequence[Sentence],
+    valid: Sequence[Sentence],
+    backbone: str,
+    settings: TaggerSettings,
+    progress: Progress = lambda _what, _done, _of: None,
+) -> TokenTagger:
+    """A tagger for the tags of the sentences.
+
+    Args:
+        sentences: to learn from, in the order of their texts.
+        valid: to tell when to stop.
+        backbone: a folder, or a hub's name, of a transformer of `transformers` with a fast tokenizer.
+        settings: how.
+        progress: told as it goes.
+
+    Raises:
+        InputError: there is no such transformer.
+    """
+    torch.manual_seed(settings.seed)
+    tags = tags_of(sentences)
+    bio = all(may_follow(*pair) for one in sentences for pair in zip(("", *one.tags), one.tags, strict=False))
+    network, tokenizer = load_backbone(backbone)
+    model = TaggerModel(network, network.config.hidden_size, tags, bio=bio, dropout=settings.dropout)
+    _choose(model, settings)
+    device = best_device()
+    model.to(device)
+    trained = [weight for weight in model.parameters() if weight.requires_grad]
+    card: dict[str, Any] = asdict(settings) | {
+        "task": "tokens", "tags": tags, "bio": bio, "backbone": backbone, "sentences": len(sentences),
+        "parameters": sum(weight.numel() for weight in model.parameters()),
+        "trained": sum(weight.numel() for weight in trained),
+    }  # fmt: skip
+    tagger = TokenTagger(model, tokenizer, card)
+    pieces = cut(sentences, tokenizer, tags, longest=settings.window - 2)
+    steps = math.ceil(len(windows_of(pieces, settings.window, 0)) / settings.batch) * settings.epochs
+    optimiser, schedule = _optimiser(model, settings, steps)
+    draw = torch.Generator().manual_seed(settings.seed)
+    best: tuple[float, int, dict[str, Any]] = -1.0, 0, {}
+    started = time.perf_counter()
+    history = []
+    for epoch in range(settings.epochs):
+        skip = int(torch.randint(settings.window // 2, (1,), generator=draw))
+        windows = windows_of(pieces, settings.window, 0, skip)
+        order = torch.randperm(len(windows), generator=draw).split(settings.batch)
+        model.train()
+        for number, some in enumerate(order):
+            progress("Training", epoch * len(order) + number, settings.epochs * len(order))
+            batch = batch_of([windows[at] for at in some.tolist()], pieces, tokenizer).to(device)
+            loss = model.loss(batch)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(trained, 1.0)
+            optimiser.step()
+            schedule.step()
+        model.eval()
+        report = tag_report([one.tags for one in valid], tagger.tag(valid))
+        history.append({"epoch": epoch + 1, "span_f1": report["span_f1"], "micro": report["micro"]["f1"],
+                        "macro": report["macro"]["f1"], "seconds": time.perf_counter() - started})  # fmt: skip
+        if report["span_f1"] > best[0]:
+            best = report["span_f1"], epoch, copy.deepcopy(model.state_dict())
+        elif epoch - best[1] >= settings.patience:
+            break
+    model.load_state_dict(best[2])
+    if settings.method == "lora":
+        model.backbone = model.backbone.merge_and_unload()
+    tagger.card |= {"epochs_run": len(history), "best_epoch": best[1] + 1, "history": history}
+    return tagger
+
+
+def load_backbone(backbone: str) -> tuple[Any, Any]:
+    """A transformer and its tokenizer.
+
+    Args:
+        backbone: a folder, or a hub's name.
+
+    Raises:
+        InputError: there is none, or its tokenizer can't tell which piece is of which word.
+    """
+    from transformers import AutoModel, AutoTokenizer
+
+    try:
+        auto: Any = AutoTokenizer
+        tokenizer = auto.from_pretrained(backbone, add_prefix_space=True)
+        network = AutoModel.from_pretrained(backbone, dtype=torch.float32)
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"is no transformer: {error}", backbone) from error
+    if not tokenizer.is_fast:
+        raise InputError("has no fast tokenizer", backbone)
+    return network, tokenizer
+
+
+def _choose(model: TaggerModel, settings: TaggerSettings) -> None:
+    """Which weights are to be trained."""
+    if settings.method == "full":
+        return
+    model.backbone.requires_grad_(requires_grad=False)
+    if settings.method == "head":
+        model.piece_shape.requires_grad_(requires_grad=False)
+        return
+    from peft import LoraConfig, get_peft_model
+
+    config = LoraConfig(r=settings.rank, lora_alpha=2 * settings.rank, lora_dropout=0.05, target_modules="all-linear")
+    model.backbone = get_peft_model(model.backbone, config)
+
+
+def _optimiser(model: TaggerModel, settings: TaggerSettings, steps: int) -> tuple[torch.optim.Optimizer, Any]:
+    """AdamW with two rates, warmed up over a tenth of the steps."""
+    inner = {id(weight) for weight in model.backbone.parameters()}
+    groups = [
+        {"params": [w for w in model.parameters() if w.requires_grad and (id(w) in inner) == own], "lr": rate}
+        for own, rate in ((True, settings.rate), (False, settings.head_rate))
+    ]
+    optimiser = torch.optim.AdamW([g for g in groups if g["params"]], weight_decay=settings.decay)
+    warm = max(steps // 10, 1)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda step: min((step + 1) / warm, max(steps - step, 0) / max(steps - warm, 1))
+    )
+    return optimiser, schedule
