@@ -17,6 +17,7 @@ import structlog
 
 from api.cypher_guard import run_guarded
 from api.errors import BusyError, ForbiddenError, NotReadyError
+from api.extraction import configure
 from api.outcome import Outcome, outcome, size
 from api.settings import Settings
 from ingestion.dead_letters import DeadLetter, count_letters, find_letter, list_letters
@@ -458,7 +459,7 @@ class Service:
             before = size(letters)
             report = await ingest(
                 self.store,
-                get_reader(reader),
+                await configure(get_reader(reader), self.settings, self.store),
                 path,
                 name=name,
                 dead_letters=letters,

@@ -79,6 +79,28 @@ class Settings(BaseSettings):
         None,
         description="Object detector of pictures: NanoDet's ONNX file, or what transformers loads. Default: none.",
     )
+    extractors: Names = Field(
+        ("concepts",),
+        description="What is found in texts, joined by commas: `concepts`, named `entities`, `statements`.",
+    )
+    tagger: str | None = Field(
+        None, description="Tagger of named entities: a folder of `evigraph train tokens`, or a pipeline of spaCy."
+    )
+    extraction_domain: str = Field("medical", description="Domain whose relations a language model looks for.")
+    llm_url: str | None = Field(
+        None, description="Server of a language model that speaks OpenAI's protocol, e.g. `http://127.0.0.1:8080/v1`."
+    )
+    llm_model: str | None = Field(None, description="The server's name for the model.")
+    llm_key: SecretStr | None = Field(None, description="Key for the server.")
+    llm_concurrency: int = Field(4, description="Calls at once.", ge=1, le=256)
+    llm_timeout_s: float = Field(120.0, description="Seconds after which a call is tried again.", gt=0)
+    llm_max_tokens: int | None = Field(
+        None, description="Tokens that one document may cost, prompts and answers. Default: no limit.", ge=1
+    )
+    llm_replies: Path | None = Field(
+        None, description="Folder of the model's replies, so that nothing is asked twice. Default: in the data folder."
+    )
+    llm_replay: bool = Field(False, description="Answer from kept replies alone; no server is asked.")
     predicted: bool = Field(
         False, description="Whether answers use links that `evigraph enhance` predicted; they are marked as predicted."
     )
@@ -90,7 +112,7 @@ class Settings(BaseSettings):
     def _split_folders(cls, value: object) -> object:
         return tuple(filter(None, value.split(os.pathsep))) if isinstance(value, str) else value
 
-    @field_validator("cors_origins", mode="before")
+    @field_validator("cors_origins", "extractors", mode="before")
     @classmethod
     def _split_names(cls, value: object) -> object:
         return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
@@ -116,6 +138,11 @@ class Settings(BaseSettings):
     def embeddings(self) -> Path:
         """Folder of what makes embeddings, with a folder for each domain."""
         return self.data / "embeddings"
+
+    @property
+    def replies(self) -> Path:
+        """Folder of a language model's replies."""
+        return self.llm_replies or self.data / "replies"
 
     @property
     def uploads(self) -> Path:

@@ -33,6 +33,7 @@ from api.cli import (
     serve,
     sources,
     stream,
+    tokens,
 )
 from api.cli.common import Overrides
 from api.errors import kind_of, problem_of
@@ -81,6 +82,7 @@ for module in (
     fusion,
     links,
     llm,
+    tokens,
     anomaly,
     cause,
     route,

@@ -110,3 +110,24 @@ def group(app: typer.Typer, name: str, text: str) -> typer.Typer:
 
 def _only_a_group() -> None:
     pass
+
+
+class Progress:
+    """Shows how far a training is as bars on stderr: a context that gives what is to be told (what, done, of)."""
+
+    def __enter__(self) -> Callable[[str, int, int], None]:
+        from rich.progress import Progress as Bars
+
+        self._bars = Bars(console=err(), transient=True)
+        self._bars.start()
+        tasks: dict[str, Any] = {}
+
+        def show(what: str, done: int, of: int) -> None:
+            if what not in tasks:
+                tasks[what] = self._bars.add_task(what, total=of)
+            self._bars.update(tasks[what], completed=done + 1, total=of)
+
+        return show
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()

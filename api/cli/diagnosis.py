@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.cli.common import EVALUATE, TRAIN, Json, err, group, out, print_json, table, with_service
+from api.cli.common import EVALUATE, TRAIN, Json, Progress, err, group, out, print_json, table, with_service
 from kg.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from reasoning.diagnosis.diagnose import Reasoner
     from reasoning.diagnosis.notes import NoteFinding
     from reasoning.diagnosis.query import Query
-    from reasoning.diagnosis.training import Progress
 
 _DOCUMENTS = (b"%PDF-", b"\xff\xd8\xff", b"\x89PNG", b"II*\x00", b"MM\x00*")
 _PICTURES = {".pdf", ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp"}
@@ -191,7 +189,7 @@ def evaluate(
     from reasoning.diagnosis.training import Settings
 
     model = _reasoner(context).model
-    with _progress() as progress:
+    with Progress() as progress:
         if folds is None:
             found = evaluation.evaluate(
                 model, cases, without_own_publication=without_own_publication, progress=progress
@@ -263,7 +261,7 @@ def train(
     annotations = _annotations(context)
     from reasoning.diagnosis import training
 
-    with _progress() as progress:
+    with Progress() as progress:
         ranker = training.train(annotations, cases, seed, progress)
     try:
         ranker.save(folder)
@@ -308,19 +306,3 @@ def _known_cases(path: Path) -> list[Case]:
     if not cases:
         raise InputError("no patient with a diagnosis in it", str(path))
     return cases
-
-
-@contextmanager
-def _progress() -> Iterator[Progress]:
-    """Shows what is being done as bars on stderr."""
-    from rich import progress as rich_progress
-
-    with rich_progress.Progress(console=err()) as bars:
-        tasks: dict[str, rich_progress.TaskID] = {}
-
-        def show(what: str, done: int, of: int) -> None:
-            if what not in tasks:
-                tasks[what] = bars.add_task(what.capitalize(), total=of)
-            bars.update(tasks[what], completed=done + 1, total=of)
-
-        yield show

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.cli.common import EVALUATE, TRAIN, Json, err, group, out, print_json, table, with_service
+from api.cli.common import EVALUATE, TRAIN, Json, Progress, err, group, out, print_json, table, with_service
 from kg.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from encoders.forecast.evaluation import ForecastMetrics
     from encoders.forecast.forecast_graph import Written
     from encoders.forecast.series import SensorSeries
-    from encoders.forecast.training import Progress
     from reasoning.traffic.forecast_answer import ForecastAnswer
 
 Measure = Annotated[str | None, typer.Option(help="Which measure, e.g. speed, if there are several.")]
@@ -66,7 +65,7 @@ def evaluate(
         seconds[name] = time.perf_counter() - start
     start = time.perf_counter()
     settings = ForecastSettings(epochs=epochs, members=members, seed=seed, graph=graph)
-    with _Progress() as progress:
+    with Progress() as progress:
         forecaster = train_forecaster(learned, settings, progress)
     name = "graph network" if graph else "network without graph"
     found[name] = forecast_metrics(asked, forecaster.forecast(asked), truth)
@@ -102,7 +101,7 @@ def train(
 
     learned = _of_files_or_graph(context, paths, measure)
     settings = ForecastSettings(epochs=epochs, members=members, seed=seed)
-    with _Progress() as progress:
+    with Progress() as progress:
         forecaster = train_forecaster(learned, settings, progress)
     try:
         forecaster.save(folder)
@@ -202,24 +201,3 @@ def _read(paths: list[Path], measure: str | None) -> SensorSeries:
         where = ":".join(filter(None, (first.document, first.place)))
         err().print(f"{len(refused):,} records refused; the first: {where}: {first.reason}")
     return series_of_records(records, measure)
-
-
-class _Progress:
-    """Shows how far a training is as bars on stderr."""
-
-    def __enter__(self) -> Progress:
-        from rich.progress import Progress as Bars
-
-        self._bars = Bars(console=err(), transient=True)
-        self._bars.start()
-        tasks: dict[str, Any] = {}
-
-        def show(what: str, done: int, of: int) -> None:
-            if what not in tasks:
-                tasks[what] = self._bars.add_task(what, total=of)
-            self._bars.update(tasks[what], completed=done + 1, total=of)
-
-        return show
-
-    def __exit__(self, *_: object) -> None:
-        self._bars.stop()

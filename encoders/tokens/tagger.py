@@ -50,6 +50,7 @@ class TokenTagger:
     def __init__(self, model: TaggerModel, tokenizer: Any, card: Mapping[str, Any]) -> None:  # noqa: ANN401
         self.model, self.tokenizer, self.card = model, tokenizer, dict(card)
         self.tags: list[str] = list(card["tags"])
+        self.name = f"tokens@{card.get('id', 'unnamed')}"
 
     def tag(self, sentences: Sequence[Sentence], batch: int = 8) -> list[tuple[str, ...]]:
         """The tags of each sentence's words.

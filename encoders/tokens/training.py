@@ -7,11 +7,13 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, get_args
 
 import torch
 from torch import nn
 
+from encoders.tokens.checkpoint import Checkpoint, Standing, fingerprint
 from encoders.tokens.conll import Sentence, tags_of
 from encoders.tokens.crf import may_follow
 from encoders.tokens.evaluation import tag_report
@@ -22,8 +24,10 @@ from encoders.weights import best_device
 from kg.errors import InputError
 
 Method = Literal["full", "lora", "head"]
+METHODS: tuple[Method, ...] = get_args(Method)
 Progress = Callable[[str, int, int], None]
 """What is being done, how much of it is done, and of how much; what it raises ends the training."""
+_WARM = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,7 @@ def train_tagger(
     backbone: str,
     settings: TaggerSettings,
     progress: Progress = lambda _what, _done, _of: None,
+    checkpoint: Path | None = None,
 ) -> TokenTagger:
     """A tagger for the tags of the sentences.
 
@@ -77,6 +82,7 @@ def train_tagger(
         backbone: a folder, or a hub's name, of a transformer of `transformers` with a fast tokenizer.
         settings: how.
         progress: told as it goes.
+        checkpoint: folder for the state after each epoch, from which a training that was stopped goes on.
 
     Raises:
         InputError: there is no such transformer.
@@ -97,38 +103,55 @@ def train_tagger(
     }  # fmt: skip
     tagger = TokenTagger(model, tokenizer, card)
     pieces = cut(sentences, tokenizer, tags, longest=settings.window - 2)
-    steps = math.ceil(len(windows_of(pieces, settings.window, 0)) / settings.batch) * settings.epochs
-    optimiser, schedule = _optimiser(model, settings, steps)
+    per_epoch = math.ceil(len(windows_of(pieces, settings.window, 0)) / settings.batch)
+    optimiser = _optimiser(model, settings)
     draw = torch.Generator().manual_seed(settings.seed)
-    best: tuple[float, int, dict[str, Any]] = -1.0, 0, {}
-    started = time.perf_counter()
-    history = []
-    for epoch in range(settings.epochs):
+    made_of = fingerprint(asdict(settings) | {"backbone": backbone}, sentences, valid)
+    kept = Checkpoint(checkpoint, made_of) if checkpoint is not None else None
+    now = kept.load(model, optimiser, draw) if kept is not None else Standing()
+    started = time.perf_counter() - (now.history[-1]["seconds"] if now.history else 0.0)
+    while now.epochs < settings.epochs and now.epochs - now.best_epoch <= settings.patience:
         skip = int(torch.randint(settings.window // 2, (1,), generator=draw))
         windows = windows_of(pieces, settings.window, 0, skip)
         order = torch.randperm(len(windows), generator=draw).split(settings.batch)
         model.train()
         for number, some in enumerate(order):
-            progress("Training", epoch * len(order) + number, settings.epochs * len(order))
+            share = (now.epochs + number / len(order)) / settings.epochs
+            progress("Training", now.epochs * len(order) + number, settings.epochs * len(order))
+            for group in optimiser.param_groups:
+                group["lr"] = group["greatest"] * _warmed(share, 1 / (per_epoch * settings.epochs))
             batch = batch_of([windows[at] for at in some.tolist()], pieces, tokenizer).to(device)
             loss = model.loss(batch)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(trained, 1.0)
             optimiser.step()
-            schedule.step()
         model.eval()
         report = tag_report([one.tags for one in valid], tagger.tag(valid))
-        history.append({"epoch": epoch + 1, "span_f1": report["span_f1"], "micro": report["micro"]["f1"],
-                        "macro": report["macro"]["f1"], "seconds": time.perf_counter() - started})  # fmt: skip
-        if report["span_f1"] > best[0]:
-            best = report["span_f1"], epoch, copy.deepcopy(model.state_dict())
-        elif epoch - best[1] >= settings.patience:
-            break
-    model.load_state_dict(best[2])
+        now.history.append({"epoch": now.epochs + 1, "span_f1": report["span_f1"], "micro": report["micro"]["f1"],
+                            "macro": report["macro"]["f1"], "seconds": time.perf_counter() - started})  # fmt: skip
+        if report["span_f1"] > now.best:
+            now.best, now.best_epoch, now.best_weights = (
+                report["span_f1"],
+                now.epochs,
+                copy.deepcopy(model.state_dict()),
+            )
+        now.epochs += 1
+        if kept is not None:
+            kept.save(now, model, optimiser, draw)
+    model.load_state_dict(now.best_weights)
     if settings.method == "lora":
         model.backbone = model.backbone.merge_and_unload()
-    tagger.card |= {"epochs_run": len(history), "best_epoch": best[1] + 1, "history": history}
+    tagger.card |= {
+        "epochs_run": now.epochs,
+        "best_epoch": now.best_epoch + 1,
+        "history": now.history,
+        "id": made_of[:8],
+    }
+    tagger.name = f"tokens@{made_of[:8]}"
+    model.eval()
+    if kept is not None:
+        kept.remove()
     return tagger
 
 
@@ -168,16 +191,16 @@ def _choose(model: TaggerModel, settings: TaggerSettings) -> None:
     model.backbone = get_peft_model(model.backbone, config)
 
 
-def _optimiser(model: TaggerModel, settings: TaggerSettings, steps: int) -> tuple[torch.optim.Optimizer, Any]:
-    """AdamW with two rates, warmed up over a tenth of the steps."""
+def _optimiser(model: TaggerModel, settings: TaggerSettings) -> torch.optim.Optimizer:
+    """AdamW with two rates; `greatest` of a group is that from which it is warmed up and decayed."""
     inner = {id(weight) for weight in model.backbone.parameters()}
     groups = [
-        {"params": [w for w in model.parameters() if w.requires_grad and (id(w) in inner) == own], "lr": rate}
+        {"params": [w for w in model.parameters() if w.requires_grad and (id(w) in inner) == own], "greatest": rate}
         for own, rate in ((True, settings.rate), (False, settings.head_rate))
     ]
-    optimiser = torch.optim.AdamW([g for g in groups if g["params"]], weight_decay=settings.decay)
-    warm = max(steps // 10, 1)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda step: min((step + 1) / warm, max(steps - step, 0) / max(steps - warm, 1))
-    )
-    return optimiser, schedule
+    return torch.optim.AdamW([group for group in groups if group["params"]], weight_decay=settings.decay)
+
+
+def _warmed(share: float, least: float) -> float:
+    """Part of the greatest rate after a share of the steps: rises over a tenth, then falls to 0, linearly."""
+    return min((share + least) / _WARM, (1 - share) / (1 - _WARM))

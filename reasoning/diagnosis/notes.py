@@ -8,8 +8,9 @@ from typing import Literal
 
 import numpy as np
 
-from encoders.concepts.context import Status, statuses
-from encoders.concepts.matcher import ConceptMatcher, ConceptName
+from encoders.concepts.context import Status
+from encoders.concepts.matcher import ConceptName
+from encoders.concepts.reader import ConceptReader
 from kg.errors import InputError
 from kg.snapshot import Snapshot
 from reasoning.diagnosis.annotations import PHENOTYPE_ROOT, PhenotypeAnnotations
@@ -52,7 +53,7 @@ class NoteReader:
         """
         self._names = {name.concept: name.text for name in names if name.preferred}
         self._inheritance = frozenset(inheritance)
-        self._matcher = ConceptMatcher(names)
+        self._reader = ConceptReader(names)
 
     @classmethod
     def of_terms(cls, annotations: PhenotypeAnnotations, synonyms: Callable[[str], Iterable[str]]) -> NoteReader:
@@ -92,19 +93,17 @@ class NoteReader:
         """
         if len(note) > LONGEST:
             raise InputError(f"has {len(note):,} characters; at most {LONGEST:,} are read", "note")
-        mentions = self._matcher.find(note, nested=nested)
-        said = statuses(note, [(mention.start, mention.end) for mention in mentions])
         return [
             NoteFinding(
-                mention.start,
-                mention.end,
-                note[mention.start : mention.end],
-                mention.concept,
-                self._names[mention.concept],
-                "inheritance" if mention.concept in self._inheritance else "finding",
-                status,
+                one.start,
+                one.end,
+                note[one.start : one.end],
+                one.concept,
+                self._names[one.concept],
+                "inheritance" if one.concept in self._inheritance else "finding",
+                one.status,
             )
-            for mention, status in zip(mentions, said, strict=True)
+            for one in self._reader.find(note, nested=nested)
         ]
 
 

@@ -1,0 +1,86 @@
+"""What readers of texts and pictures are given: the extractors and models that the settings name."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from api.settings import Settings
+from ingestion.extraction.passages import Extractor
+from ingestion.readers.base import Reader
+from ingestion.readers.image import ImageReader
+from ingestion.readers.written import WrittenReader
+from kg.errors import ConfigurationError
+from kg.extras import needs_extra
+from kg.store import GraphStore
+
+if TYPE_CHECKING:
+    from encoders.llm.client import LlmOptions
+
+EXTRACTORS = ("concepts", "entities", "statements")
+
+
+async def configure(reader: Reader, settings: Settings, store: GraphStore) -> Reader:
+    """Gives a reader what the settings name; readers of other formats stay as they are.
+
+    Raises:
+        ConfigurationError: a setting names no extractor, or one that lacks its model.
+        InputError: a model can't be loaded.
+    """
+    if isinstance(reader, WrittenReader):
+        reader.extractors = [await _extractor(name, settings, store) for name in settings.extractors]
+    if isinstance(reader, ImageReader):
+        reader.detector = settings.detector
+    return reader
+
+
+async def _extractor(name: str, settings: Settings, store: GraphStore) -> Extractor:
+    if name == "concepts":
+        from encoders.concepts.reader import ConceptReader
+        from ingestion.extraction.concepts import ConceptExtractor, vocabulary
+
+        names = await vocabulary(store, store.ontology)
+        return ConceptExtractor(await asyncio.to_thread(ConceptReader, names))
+    made: dict[str, Callable[[], Extractor]] = {
+        "entities": lambda: _entities(settings, store),
+        "statements": lambda: _statements(settings, store),
+    }
+    if name not in made:
+        raise ConfigurationError(f"EVIGRAPH_EXTRACTORS: {name!r} is none of {', '.join(EXTRACTORS)}")
+    return await asyncio.to_thread(made[name])
+
+
+def _entities(settings: Settings, store: GraphStore) -> Extractor:
+    if settings.tagger is None:
+        raise ConfigurationError("the extractor `entities` needs a tagger: set EVIGRAPH_TAGGER")
+    with needs_extra("models", "the extractor `entities`"):
+        from ingestion.extraction.entities import EntityExtractor, load_tagger
+    return EntityExtractor(load_tagger(settings.tagger), store.ontology)
+
+
+def _statements(settings: Settings, store: GraphStore) -> Extractor:
+    with needs_extra("llm", "the extractor `statements`"):
+        from ingestion.extraction.model_statements import ModelStatements
+    return ModelStatements(llm_options(settings), settings.replies, store.ontology, settings.extraction_domain)
+
+
+def llm_options(settings: Settings) -> LlmOptions:
+    """How the language model is asked.
+
+    Raises:
+        ConfigurationError: none is set.
+    """
+    from encoders.llm.client import LlmOptions
+
+    if settings.llm_model is None or (settings.llm_url is None and not settings.llm_replay):
+        raise ConfigurationError("no language model is set: EVIGRAPH_LLM_URL and EVIGRAPH_LLM_MODEL name one")
+    return LlmOptions(
+        settings.llm_url or "http://127.0.0.1:9/v1",  # never asked where replies are replayed
+        settings.llm_model,
+        settings.llm_key.get_secret_value() if settings.llm_key else "",
+        concurrency=settings.llm_concurrency,
+        timeout_s=settings.llm_timeout_s,
+        most_tokens=settings.llm_max_tokens,
+        only_recorded=settings.llm_replay,
+    )

@@ -1,0 +1,83 @@
+"""Claims that a language model reads in a document, each with its sentence; what was read before costs nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from urllib.parse import quote
+
+from encoders.llm.client import LlmClient, LlmOptions
+from encoders.llm.replies import ReplyFolder
+from ingestion.extraction.chunks import Chunk, chunks_of
+from ingestion.extraction.passages import Passage
+from ingestion.extraction.statements import Extraction, FoundStatement, StatementExtractor, forms_of
+from ingestion.readers.llm_candidates import End, Statement, shown
+from ingestion.readers.llm_placing import Origin, Placing
+from kg.errors import EvigraphError, words_of
+from kg.model import Record, Rejected, Source
+from kg.ontology import Ontology
+
+_AT_ONCE = 64
+"""Chunks that are asked about before their claims are handed on."""
+
+
+class ModelStatements:
+    """Claims in the relations of a domain.
+
+    Args:
+        options: of the model.
+        replies: folder where replies are kept.
+        ontology: has the relations.
+        domain: whose they are, such as `medical`.
+    """
+
+    def __init__(self, options: LlmOptions, replies: Path, ontology: Ontology, domain: str) -> None:
+        self.source = Source(f"llm:{quote(options.model, safe='/:@.+-_')}", "model", options.model, model=options.model)
+        self._options = options
+        self._replies = ReplyFolder(replies)
+        self._ontology = ontology
+        self._forms = forms_of(ontology, domain)
+        self._placing = Placing(ontology)
+
+    def records(self, passage: Passage) -> Iterator[Record]:
+        """See `Extractor.records`; a chunk that the model can't be asked about is `Rejected`, and the rest follows."""
+        chunks = chunks_of(passage.text)
+        while some := list(islice(chunks, _AT_ONCE)):
+            for chunk, found in zip(some, asyncio.run(self._read(some)), strict=True):
+                place = f"c{chunk.start}"
+                if isinstance(found, BaseException):
+                    yield Rejected(words_of(found), place, chunk.text, passage.document)
+                    continue
+                for refused in found.refused:
+                    yield Rejected(refused.reason, place, shown(refused.item), passage.document)
+                for statement in found.statements:
+                    yield from self._placed(statement, chunk, passage)
+
+    async def _read(self, chunks: Sequence[Chunk]) -> list[Extraction | EvigraphError]:
+        async with LlmClient(self._options, self._replies) as client:
+            extractor = StatementExtractor(client, self._forms)
+
+            async def one(chunk: Chunk) -> Extraction | EvigraphError:
+                try:
+                    return await extractor.extract(chunk.text)
+                except EvigraphError as error:
+                    return error
+
+            return await asyncio.gather(*map(one, chunks))
+
+    def _placed(self, found: FoundStatement, chunk: Chunk, passage: Passage) -> Iterator[Record]:
+        start, end = chunk.start + found.start, chunk.start + found.end
+        relation = self._ontology.relation(found.relation)
+        ends = [End(words, type=_only(classes)) for words, classes in (
+            (found.subject, relation.domain), (found.object, relation.range),
+        )]  # fmt: skip
+        extras = {"quote": found.quote, **passage.qualifiers(start, end)}
+        statement = Statement(ends[0], found.relation, ends[1], f"c{start}", extras, extras)
+        yield from self._placing.records(statement, Origin(self.source.id, passage.document, passage.document))
+
+
+def _only(classes: frozenset[str]) -> str:
+    """The class, if there is but one."""
+    return next(iter(classes)) if len(classes) == 1 else ""

@@ -1,0 +1,48 @@
+"""A clinical note or report of one patient: text, PDF or picture; the findings that it names are the patient's."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+from ingestion.extraction.concepts import ConceptExtractor, mention_claim
+from ingestion.extraction.passages import Passage
+from ingestion.readers.base import Document
+from ingestion.readers.pdf import PdfReader
+from ingestion.readers.written import content_of, decoded
+from kg.model import Entity, Record, Value
+
+_DOCUMENTS = (b"%PDF-", b"\xff\xd8\xff", b"\x89PNG", b"II*\x00", b"MM\x00*", b"RIFF", b"BM")
+_RELATIONS = {"present": "HAS_PHENOTYPE", "excluded": "EXCLUDES_PHENOTYPE"}
+
+
+class NoteReader(PdfReader):
+    """One patient a note, under an id made of the document's.
+
+    Findings that the note says are there, or are not, become the patient's; those of relatives, uncertain and
+    hypothetical ones do not. Of the words of the note only those that name a finding come to the graph, with their
+    place: no sentence, and no name of a person.
+    """
+
+    name = "note"
+    extensions: tuple[str, ...] = (".txt", ".md", ".pdf", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
+    example = "evigraph ingest note notes/"
+
+    def passage(self, document: Document) -> tuple[Passage, dict[str, Value]]:
+        """See `WrittenReader.passage`."""
+        content = content_of(document)
+        if content.startswith(_DOCUMENTS):
+            return self.passage_of(content, document), {}
+        return Passage(document.id, decoded(content, str(document.path))), {}
+
+    def claims(self, passage: Passage) -> Iterator[Record]:
+        """The patient, and what the note says of them; other extractors than that of concepts are not asked."""
+        patient = f"patient:note-{hashlib.blake2b(passage.document.encode(), digest_size=8).hexdigest()}"
+        yield Entity(patient, ("Patient",), passage.document, {}, passage.document)
+        for extractor in self.extractors:
+            if not isinstance(extractor, ConceptExtractor):
+                continue
+            yield extractor.source
+            for found in extractor.findings(passage):
+                if relation := _RELATIONS.get(found.status):
+                    yield mention_claim(passage, extractor.source.id, found, relation, patient)

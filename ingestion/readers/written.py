@@ -1,0 +1,88 @@
+"""What readers of texts share: the document as an entity, and what extractors find in its text."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ingestion.extraction.passages import Extractor, Passage
+from ingestion.readers.base import Document, find_documents
+from kg.errors import InputError
+from kg.model import Entity, Record, Source, Value
+
+MOST_BYTES = 200_000_000
+"""Of one document."""
+
+
+class WrittenReader(ABC):
+    """A document that is read for its words.
+
+    Attributes:
+        extractors: find claims in the text; the service sets them, see `EVIGRAPH_EXTRACTORS`.
+    """
+
+    name: str
+    version = "1"
+    extensions: tuple[str, ...]
+    example: str
+    mentions = True
+    class_ = "Document"
+
+    def __init__(self) -> None:
+        self.extractors: Sequence[Extractor] = ()
+
+    def documents(self, path: Path | None = None, name: str | None = None) -> Iterator[Document]:
+        """One for each file; see `Reader.documents`."""
+        if path is None:
+            raise InputError(f"reader {self.name} needs a file or folder")
+        return find_documents(self, path, name)
+
+    def read(self, document: Document) -> Iterator[Record]:
+        """The document, and what its text says; see `Reader.read`.
+
+        Raises:
+            InputError: it can't be read.
+        """
+        passage, described = self.passage(document)
+        yield Source(document.id, "document", document=document.id)
+        yield Entity(document.id, (self.class_,), document.id, {"name": document.path.name, **described}, document.id)
+        yield from self.claims(passage)
+
+    def claims(self, passage: Passage) -> Iterator[Record]:
+        """What the extractors find."""
+        for extractor in self.extractors:
+            yield extractor.source
+            yield from extractor.records(passage)
+
+    @abstractmethod
+    def passage(self, document: Document) -> tuple[Passage, dict[str, Value]]:
+        """The text of a document, and properties of its entity.
+
+        Raises:
+            InputError: it can't be read.
+        """
+
+
+def content_of(document: Document, most: int = MOST_BYTES) -> bytes:
+    """A document's bytes.
+
+    Raises:
+        InputError: it can't be read, or has more than `most`.
+    """
+    if document.size > most:
+        raise InputError(f"has {document.size:,} bytes; at most {most:,} are read", str(document.path))
+    with document.open() as file:
+        return file.read()
+
+
+def decoded(content: bytes, place: str) -> str:
+    """Text of UTF-8.
+
+    Raises:
+        InputError: it is none; names the byte.
+    """
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"is no UTF-8 text: byte {error.start} is {content[error.start]:#04x}", place) from error
