@@ -40,8 +40,8 @@ async def _extractor(name: str, settings: Settings, store: GraphStore) -> Extrac
         from encoders.concepts.reader import ConceptReader
         from ingestion.extraction.concepts import ConceptExtractor, vocabulary
 
-        names = await vocabulary(store, store.ontology)
-        return ConceptExtractor(await asyncio.to_thread(ConceptReader, names))
+        names, diseases = await vocabulary(store, store.ontology)
+        return ConceptExtractor(await asyncio.to_thread(ConceptReader, names), diseases)
     made: dict[str, Callable[[], Extractor]] = {
         "entities": lambda: _entities(settings, store),
         "statements": lambda: _statements(settings, store),

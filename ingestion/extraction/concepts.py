@@ -18,25 +18,31 @@ _CONFIDENCE: dict[Status, float] = {
 """That the text names the concept: precision of mentions on annotated texts; what it says of it is in `assertion`."""
 _NAMES = """
 MATCH (n:Entity) WHERE any(label IN labels(n) WHERE label IN $labels) AND n.name IS NOT NULL
-RETURN n.id AS id, n.name AS name, n.synonyms AS synonyms, coalesce(n.obsolete, false) AS obsolete ORDER BY id
+RETURN n.id AS id, n.name AS name, n.synonyms AS synonyms, labels(n) AS labels,
+       coalesce(n.obsolete, false) AS obsolete ORDER BY id
 """
 
 
-async def vocabulary(store: GraphStore, ontology: Ontology) -> list[ConceptName]:
-    """Names of the graph's curated concepts: of the classes that take no new members, and of diseases and the like.
+async def vocabulary(store: GraphStore, ontology: Ontology) -> tuple[list[ConceptName], frozenset[str]]:
+    """Names of the graph's curated concepts: of the classes that take no new members, and of diseases.
 
     Args:
         store: has them.
         ontology: says which classes are closed, or concepts.
+
+    Returns:
+        The names, and the ids of the diseases among them.
     """
     wanted = {"Concept", "Disease"} | ontology.closed_classes
     labels = sorted(name for name, above in ontology.classes.items() if above & wanted)
-    names = []
+    names, diseases = [], set()
     async for row in store.read(_NAMES, {"labels": labels}, 600):
         if not row["obsolete"]:
             names.append(ConceptName(row["id"], row["name"]))
             names += [ConceptName(row["id"], other, preferred=False) for other in row["synonyms"] or ()]
-    return names
+            if "Disease" in row["labels"]:
+                diseases.add(row["id"])
+    return names, frozenset(diseases)
 
 
 class ConceptExtractor:
@@ -44,12 +50,14 @@ class ConceptExtractor:
 
     Args:
         reader: has their names.
+        diseases: ids of those that are diseases.
     """
 
     source = Source("concepts:names@1", "model", "Names of the graph's concepts", model="concepts", version="1")
 
-    def __init__(self, reader: ConceptReader) -> None:
+    def __init__(self, reader: ConceptReader, diseases: frozenset[str] = frozenset()) -> None:
         self._reader = reader
+        self.diseases = diseases
 
     def records(self, passage: Passage) -> Iterator[Record]:
         """See `Extractor.records`."""

@@ -13,14 +13,15 @@ from ingestion.readers.written import content_of, decoded
 from kg.model import Entity, Record, Value
 
 _DOCUMENTS = (b"%PDF-", b"\xff\xd8\xff", b"\x89PNG", b"II*\x00", b"MM\x00*", b"RIFF", b"BM")
-_RELATIONS = {"present": "HAS_PHENOTYPE", "excluded": "EXCLUDES_PHENOTYPE"}
+_FINDING = {"present": "HAS_PHENOTYPE", "excluded": "EXCLUDES_PHENOTYPE"}
+_DISEASE = {"present": "HAS_DIAGNOSIS", "excluded": "EXCLUDES_DIAGNOSIS"}
 
 
 class NoteReader(PdfReader):
     """One patient a note, under an id made of the document's.
 
-    Findings that the note says are there, or are not, become the patient's; those of relatives, uncertain and
-    hypothetical ones do not. Of the words of the note only those that name a finding come to the graph, with their
+    Findings and diseases that the note says are there, or are not, become the patient's; those of relatives, uncertain
+    and hypothetical ones do not. Of the words of the note only those that name a finding come to the graph, with their
     place: no sentence, and no name of a person.
     """
 
@@ -44,5 +45,6 @@ class NoteReader(PdfReader):
                 continue
             yield extractor.source
             for found in extractor.findings(passage):
-                if relation := _RELATIONS.get(found.status):
+                relations = _DISEASE if found.concept in extractor.diseases else _FINDING
+                if relation := relations.get(found.status):
                     yield mention_claim(passage, extractor.source.id, found, relation, patient)
