@@ -216,6 +216,12 @@ class Ontology:
         closed = {str(self._local(c)) for c in self.graph.subjects(EG.closed, None)}
         return frozenset(closed)
 
+    @cached_property
+    def read_classes(self) -> frozenset[str]:
+        """Classes whose members are looked for in texts, by their names; subclasses included."""
+        read = {str(self._local(c)) for c in self.graph.subjects(EG.readInTexts, None)}
+        return frozenset(name for name, above in self.classes.items() if above & read)
+
     def domain_relations(self, domain: str) -> tuple[str, ...]:
         """Relation types of one domain (the name of a Turtle file) and of `core`, sorted.
 

@@ -24,19 +24,17 @@ RETURN n.id AS id, n.name AS name, n.synonyms AS synonyms, labels(n) AS labels,
 
 
 async def vocabulary(store: GraphStore, ontology: Ontology) -> tuple[list[ConceptName], frozenset[str]]:
-    """Names of the graph's curated concepts: of the classes that take no new members, and of diseases.
+    """Names of what is looked for in texts: members of the classes that the ontology says.
 
     Args:
         store: has them.
-        ontology: says which classes are closed, or concepts.
+        ontology: see `Ontology.read_classes`.
 
     Returns:
         The names, and the ids of the diseases among them.
     """
-    wanted = {"Concept", "Disease"} | ontology.closed_classes
-    labels = sorted(name for name, above in ontology.classes.items() if above & wanted)
     names, diseases = [], set()
-    async for row in store.read(_NAMES, {"labels": labels}, 600):
+    async for row in store.read(_NAMES, {"labels": sorted(ontology.read_classes)}, 600):
         if not row["obsolete"]:
             names.append(ConceptName(row["id"], row["name"]))
             names += [ConceptName(row["id"], other, preferred=False) for other in row["synonyms"] or ()]

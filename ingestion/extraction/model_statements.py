@@ -12,7 +12,7 @@ from encoders.llm.client import LlmClient, LlmOptions
 from encoders.llm.replies import ReplyFolder
 from ingestion.extraction.chunks import Chunk, chunks_of
 from ingestion.extraction.passages import Passage
-from ingestion.extraction.statements import Extraction, FoundStatement, StatementExtractor, forms_of
+from ingestion.extraction.statements import Extraction, FoundStatement, StatementExtractor, example_of, forms_of
 from ingestion.readers.llm_candidates import End, Statement, shown
 from ingestion.readers.llm_placing import Origin, Placing
 from kg.errors import EvigraphError, words_of
@@ -38,7 +38,7 @@ class ModelStatements:
         self._options = options
         self._replies = ReplyFolder(replies)
         self._ontology = ontology
-        self._forms = forms_of(ontology, domain)
+        self._forms, self._examples = forms_of(ontology, domain), example_of(ontology, domain)
         self._placing = Placing(ontology)
 
     def records(self, passage: Passage) -> Iterator[Record]:
@@ -57,7 +57,7 @@ class ModelStatements:
 
     async def _read(self, chunks: Sequence[Chunk]) -> list[Extraction | EvigraphError]:
         async with LlmClient(self._options, self._replies) as client:
-            extractor = StatementExtractor(client, self._forms)
+            extractor = StatementExtractor(client, self._forms, self._examples)
 
             async def one(chunk: Chunk) -> Extraction | EvigraphError:
                 try:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from rdflib import SKOS, URIRef
 
 from encoders.llm.client import LlmClient, Message
 from encoders.llm.replies import LlmReply
@@ -24,6 +25,7 @@ from kg.ontology import Ontology, words
 MOST_STATEMENTS = 12
 """Of one chunk."""
 _MOST_TOKENS = 1200
+_EXAMPLE = re.compile(r"(?P<sentence>.+) \((?P<subject>[^;]+); (?P<object>[^;]+)\)")
 _LETTERS = re.compile(r"[^\W_]+")
 _SYSTEM = (
     "You extract facts from a text. Use only the relations listed. Give subject and object of each fact in the words "
@@ -96,6 +98,17 @@ def forms_of(ontology: Ontology, domain: str) -> list[RelationForm]:
         for name in ontology.domain_relations(domain)
         if name not in core
     ]
+
+
+def example_of(ontology: Ontology, domain: str) -> list[Example]:
+    """What the ontology gives as examples of a domain's relations, as one text: `Sentence. (subject; object)`."""
+    sentences, statements = [], []
+    for form in forms_of(ontology, domain):
+        for said in sorted(map(str, ontology.graph.objects(URIRef(ontology.relation(form.name).iri), SKOS.example))):
+            if match := _EXAMPLE.fullmatch(said):
+                sentences.append(match["sentence"])
+                statements.append((match["subject"], form.name, match["object"], len(sentences)))
+    return [Example("\n".join(sentences), statements)] if sentences else []
 
 
 def _ends(classes: frozenset[str]) -> str:

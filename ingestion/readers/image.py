@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ingestion.extraction.passages import Passage, Place
 from ingestion.readers.base import Document
 from ingestion.readers.checked import Box
-from ingestion.readers.detection import Detection, Medium, Said, curie, detection_records, image_id, key_of
+from ingestion.readers.detection import (
+    Detection,
+    Medium,
+    Said,
+    curie,
+    detection_records,
+    image_id,
+    key_of,
+    medium_records,
+)
 from ingestion.readers.written import WrittenReader, content_of
+from kg.errors import InputError
 from kg.extras import needs_extra
-from kg.model import Record, Source, Value
+from kg.model import Record, Rejected, Source, Value
 
 if TYPE_CHECKING:
     from encoders.vision.detector import SeenBox
@@ -31,9 +42,7 @@ class ImageReader(WrittenReader):
     example = "evigraph ingest image pictures/"
     class_ = "Medium"
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.detector: str | None = None
+    detector: str | None = None
 
     @cached_property
     def _models(self) -> PictureReader:
@@ -48,7 +57,11 @@ class ImageReader(WrittenReader):
         with needs_extra("vision", "reading pictures"):
             from encoders.vision.documents import in_reading_order
             from encoders.vision.pictures import read_picture
-        picture = read_picture(content_of(document), str(document.path))
+        try:
+            picture = read_picture(content_of(document), str(document.path))
+        except InputError as error:
+            yield Rejected(error.reason, "", "", document.id)
+            return
         seen = self._models.encode([picture])[0]
         height, width = picture.shape[:2]
         folder, _, file = key_of(document.id).rpartition("/")
@@ -56,18 +69,23 @@ class ImageReader(WrittenReader):
         yield Source(document.id, "document", document=document.id)
         said = Said()
         for number, one in enumerate(seen):
-            yield from detection_records(_detection(one, number, medium), self._source(one), f"[{number}]", said)
+            yield from detection_records(
+                _detection(one, number, medium), self._source(one, document.id), f"[{number}]", said
+            )
         lines = in_reading_order([one for one in seen if one.label == "text"])
         places, length = [], 0
         for line in lines:
             places.append(Place(length, length + len(line.text), 0, line.box, None, line.confidence))
             length += len(line.text) + 1
-        yield from self.claims(Passage(medium.id, "\n".join(line.text for line in lines), places))
+        yield from medium_records(medium, Source(document.id, "document", document=document.id), "picture", said)
+        for record in self.claims(Passage(medium.id, "\n".join(line.text for line in lines), places)):
+            yield replace(record, document=document.id)
 
-    def _source(self, seen: SeenBox) -> Source:
+    def _source(self, seen: SeenBox, document: str) -> Source:
         model = self._models.text_reader if seen.label == "text" else self._models.detector
         name, _, version = (model.name if model else "").partition("@")
-        return Source(curie("model", f"{name}@{version}"), "model", name, model=name, version=version)
+        id_ = curie("model", f"{name}@{version}")
+        return Source(id_, "model", name, model=name, version=version, document=document)
 
     def passage(self, document: Document) -> tuple[Passage, dict[str, Value]]:  # noqa: D102 (as `WrittenReader`)
         raise NotImplementedError("pictures are more than their text")

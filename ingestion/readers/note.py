@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 
 from ingestion.extraction.concepts import ConceptExtractor, mention_claim
 from ingestion.extraction.passages import Passage
@@ -39,11 +40,11 @@ class NoteReader(PdfReader):
     def claims(self, passage: Passage) -> Iterator[Record]:
         """The patient, and what the note says of them; other extractors than that of concepts are not asked."""
         patient = f"patient:note-{hashlib.blake2b(passage.document.encode(), digest_size=8).hexdigest()}"
-        yield Entity(patient, ("Patient",), passage.document, {}, passage.document)
+        yield Entity(patient, ("Patient",), passage.document, {}, passage.document, "text")
         for extractor in self.extractors:
             if not isinstance(extractor, ConceptExtractor):
                 continue
-            yield extractor.source
+            yield replace(extractor.source, document=passage.document)
             for found in extractor.findings(passage):
                 relations = _DISEASE if found.concept in extractor.diseases else _FINDING
                 if relation := relations.get(found.status):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ingestion.extraction.passages import Extractor, Passage
 from ingestion.readers.base import Document, find_documents
 from kg.errors import InputError
-from kg.model import Entity, Record, Source, Value
+from kg.model import Entity, Record, Rejected, Source, Value
 
 MOST_BYTES = 200_000_000
 """Of one document."""
@@ -28,9 +29,7 @@ class WrittenReader(ABC):
     example: str
     mentions = True
     class_ = "Document"
-
-    def __init__(self) -> None:
-        self.extractors: Sequence[Extractor] = ()
+    extractors: Sequence[Extractor] = ()
 
     def documents(self, path: Path | None = None, name: str | None = None) -> Iterator[Document]:
         """One for each file; see `Reader.documents`."""
@@ -39,20 +38,21 @@ class WrittenReader(ABC):
         return find_documents(self, path, name)
 
     def read(self, document: Document) -> Iterator[Record]:
-        """The document, and what its text says; see `Reader.read`.
-
-        Raises:
-            InputError: it can't be read.
-        """
-        passage, described = self.passage(document)
+        """The document, and what its text says; see `Reader.read`."""
+        try:
+            passage, described = self.passage(document)
+        except InputError as error:
+            yield Rejected(error.reason, "", "", document.id)
+            return
         yield Source(document.id, "document", document=document.id)
-        yield Entity(document.id, (self.class_,), document.id, {"name": document.path.name, **described}, document.id)
+        properties = {"name": document.path.name, **described}
+        yield Entity(document.id, (self.class_,), document.id, properties, document.id, "text")
         yield from self.claims(passage)
 
     def claims(self, passage: Passage) -> Iterator[Record]:
         """What the extractors find."""
         for extractor in self.extractors:
-            yield extractor.source
+            yield replace(extractor.source, document=passage.document)
             yield from extractor.records(passage)
 
     @abstractmethod

@@ -9,7 +9,7 @@ import pytest
 
 from api.cli import main
 from tests.api.conftest import assert_problem
-from tests.encoders.test_documents import printed, saved
+from tests.encoders.documents import printed, saved
 
 NOTE = (
     "She has motor seizures and microcephaly, but no ataxia. Her brother has an atrial septal defect. Possible fits. "

@@ -4,23 +4,12 @@ import io
 
 import pypdfium2
 import pytest
-from PIL import Image, ImageDraw, ImageFont
 
 from encoders.vision.detector import SeenBox
 from encoders.vision.documents import in_reading_order, read_document
 from encoders.vision.ocr import TextReader
 from kg.errors import InputError
-
-_TEXT_PDF = b"""%PDF-1.4
-1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj
-2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj
-3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 300 200]/Contents 4 0 R/Resources<</Font<</F1 5 0 R>>>>>>endobj
-4 0 obj<</Length 72>>stream
-BT /F1 12 Tf 20 100 Td (Seizures and ataxia since early childhood) Tj ET
-endstream endobj
-5 0 obj<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>endobj
-trailer<</Root 1 0 R>>
-%%EOF"""
+from tests.encoders.documents import TEXT_PDF, printed, saved
 
 
 @pytest.fixture(scope="module")
@@ -28,24 +17,8 @@ def text_reader() -> TextReader:
     return TextReader()
 
 
-def printed(*lines: str) -> Image.Image:
-    """A page with these lines."""
-    page = Image.new("RGB", (900, 80 * len(lines) + 120), "white")
-    ImageDraw.Draw(page).multiline_text(
-        (40, 40), "\n".join(lines), fill="black", font=ImageFont.load_default(32), spacing=24
-    )
-    return page
-
-
-def saved(page: Image.Image, form: str) -> bytes:
-    """The content of a file of this form."""
-    written = io.BytesIO()
-    page.save(written, form)
-    return written.getvalue()
-
-
 def test_the_text_of_a_pdf_is_taken_as_it_is(text_reader: TextReader) -> None:
-    read = read_document(_TEXT_PDF, text_reader)
+    read = read_document(TEXT_PDF, text_reader)
     assert read.text == "Seizures and ataxia since early childhood"
     (part,) = read.parts
     assert (part.page, part.box, part.confidence) == (1, None, 1.0)
@@ -89,4 +62,4 @@ def test_what_is_no_document_is_refused(text_reader: TextReader, monkeypatch: py
         read_document(written.getvalue(), text_reader)
     monkeypatch.setattr("encoders.vision.documents.MOST_CHARACTERS", 10)
     with pytest.raises(InputError, match="more than 10 characters"):
-        read_document(_TEXT_PDF, text_reader)
+        read_document(TEXT_PDF, text_reader)
