@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from api.settings import Settings
 from ingestion.extraction.passages import Extractor
+from ingestion.readers.audio import AudioReader
 from ingestion.readers.base import Reader
 from ingestion.readers.image import ImageReader
 from ingestion.readers.written import WrittenReader
@@ -32,6 +33,8 @@ async def configure(reader: Reader, settings: Settings, store: GraphStore) -> Re
         reader.extractors = [await _extractor(name, settings, store) for name in settings.extractors]
     if isinstance(reader, ImageReader):
         reader.detector = settings.detector
+    if isinstance(reader, AudioReader):
+        reader.model = settings.speech
     return reader
 
 

@@ -79,6 +79,9 @@ class Settings(BaseSettings):
         None,
         description="Object detector of pictures: NanoDet's ONNX file, or what transformers loads. Default: none.",
     )
+    speech: str | None = Field(
+        None, description="Model of speech: a folder of Whisper for CTranslate2, or a hub's name. Default: none."
+    )
     extractors: Names = Field(
         ("concepts",),
         description="What is found in texts, joined by commas: `concepts`, named `entities`, `statements`.",

@@ -138,6 +138,7 @@ def _load(module: str, name: str) -> Callable[[], Reader]:
 
 
 READERS: dict[str, Callable[[], Reader]] = {
+    "audio": _load("audio", "AudioReader"),
     "coco": _load("coco", "CocoReader"),
     "deepstream": _load("deepstream", "DeepStreamReader"),
     "fhir": _load("fhir", "FhirReader"),
