@@ -208,7 +208,7 @@ class Hit(Named):
     """An entity that was found."""
 
     score: float
-    match: Literal["id", "name", "synonym", "full-text"]
+    match: Literal["id", "name", "synonym", "full-text", "meaning"]
 
 
 class SearchAnswer(BaseModel):

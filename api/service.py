@@ -18,6 +18,7 @@ import structlog
 from api.cypher_guard import run_guarded
 from api.errors import BusyError, ForbiddenError, NotReadyError
 from api.extraction import configure
+from api.meaning import Meaning
 from api.outcome import Outcome, outcome, size
 from api.settings import Settings
 from ingestion.dead_letters import DeadLetter, count_letters, find_letter, list_letters
@@ -88,6 +89,7 @@ class Service:
         self._ready = asyncio.Event()
         self._look = asyncio.Event()
         self._keeps_ready = False
+        self.meaning = Meaning(settings)
         self._loading = asyncio.Lock()
         self.on_version: Callable[[int], None] = lambda _: None
 
@@ -329,12 +331,13 @@ class Service:
         return {"id": id_, "facts": facts}
 
     async def search(self, text: str, labels: list[str] | None = None, limit: int = 20) -> list[dict[str, Any]]:
-        """Entities by id, name, synonym or words.
+        """Entities by id, name, synonym or words, and by meaning where the names are indexed by the model that is set.
 
         Raises:
             OntologyError: a label is unknown.
+            InputError: the model can't be loaded.
         """
-        return await self.store.search(text, labels=labels or None, limit=limit)
+        return await self.meaning.search(self.store, text, labels or [], limit)
 
     async def similar(self, id_: str, limit: int, labels: list[str] | None, domain: str | None) -> dict[str, Any]:
         """Entities whose embeddings are most like that of one; see `encoders.graph.embed_graph`.

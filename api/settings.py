@@ -86,6 +86,10 @@ class Settings(BaseSettings):
         ("concepts",),
         description="What is found in texts, joined by commas: `concepts`, named `entities`, `statements`.",
     )
+    text_model: str | None = Field(
+        None,
+        description="Model of `evigraph index-names` and search by meaning: a folder or a hub's name, or `use`.",
+    )
     tagger: str | None = Field(
         None, description="Tagger of named entities: a folder of `evigraph train tokens`, or a pipeline of spaCy."
     )

