@@ -34,7 +34,7 @@ $(INSTALLED): pyproject.toml uv.lock
 	@echo 'Installing into $(VENV)'
 	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
-	@$(BIN)/uv export --quiet --frozen --all-extras --no-extra models --no-emit-project --output-file $(VENV)/requirements.txt
+	@$(BIN)/uv export --quiet --frozen --all-extras --no-emit-project --output-file $(VENV)/requirements.txt
 # uv is quick; where only pip is configured to reach a package index, pip installs the same
 	@install() { "$$@" --require-hashes -r $(VENV)/requirements.txt && "$$@" --no-deps --editable .; }; \
 	install $(BIN)/uv pip install --quiet --python $(BIN)/python || install $(BIN)/pip install --quiet

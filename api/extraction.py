@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 EXTRACTORS = ("concepts", "entities", "statements")
 
 
-async def configure(reader: Reader, settings: Settings, store: GraphStore) -> Reader:
-    """Gives a reader what the settings name; readers of other formats stay as they are.
+async def configure(reader: Reader, settings: Settings, store: GraphStore, *, dry: bool = False) -> Reader:
+    """Gives a reader what the settings name; readers of other formats stay as they are. A dry run asks no server.
 
     Raises:
         ConfigurationError: a setting names no extractor, or one that lacks its model.
         InputError: a model can't be loaded.
     """
     if isinstance(reader, WrittenReader):
-        reader.extractors = [await _extractor(name, settings, store) for name in settings.extractors]
+        reader.extractors = [await _extractor(name, settings, store, dry=dry) for name in settings.extractors]
     if isinstance(reader, ImageReader):
         reader.detector = settings.detector
     if isinstance(reader, AudioReader):
@@ -38,7 +38,13 @@ async def configure(reader: Reader, settings: Settings, store: GraphStore) -> Re
     return reader
 
 
-async def _extractor(name: str, settings: Settings, store: GraphStore) -> Extractor:
+def notes_of(reader: Reader) -> tuple[str, ...]:
+    """What extractors have to say of a dry run."""
+    found = (getattr(extractor, "note", "") for extractor in getattr(reader, "extractors", ()))
+    return tuple(note for note in found if note)
+
+
+async def _extractor(name: str, settings: Settings, store: GraphStore, *, dry: bool) -> Extractor:
     if name == "concepts":
         from encoders.concepts.reader import ConceptReader
         from ingestion.extraction.concepts import ConceptExtractor, vocabulary
@@ -47,7 +53,7 @@ async def _extractor(name: str, settings: Settings, store: GraphStore) -> Extrac
         return ConceptExtractor(await asyncio.to_thread(ConceptReader, names), diseases)
     made: dict[str, Callable[[], Extractor]] = {
         "entities": lambda: _entities(settings, store),
-        "statements": lambda: _statements(settings, store),
+        "statements": lambda: _statements(settings, store, dry=dry),
     }
     if name not in made:
         raise ConfigurationError(f"EVIGRAPH_EXTRACTORS: {name!r} is none of {', '.join(EXTRACTORS)}")
@@ -62,10 +68,10 @@ def _entities(settings: Settings, store: GraphStore) -> Extractor:
     return EntityExtractor(load_tagger(settings.tagger), store.ontology)
 
 
-def _statements(settings: Settings, store: GraphStore) -> Extractor:
+def _statements(settings: Settings, store: GraphStore, *, dry: bool) -> Extractor:
     with needs_extra("llm", "the extractor `statements`"):
         from ingestion.extraction.model_statements import ModelStatements
-    return ModelStatements(llm_options(settings), settings.replies, store.ontology, settings.extraction_domain)
+    return ModelStatements(llm_options(settings), settings.replies, store.ontology, settings.extraction_domain, dry=dry)
 
 
 def llm_options(settings: Settings) -> LlmOptions:

@@ -29,10 +29,11 @@ _COUNTS = (
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A report, and the first refused records as (document, place, reason)."""
+    """A report, the first refused records as (document, place, reason), and what a dry run would cost."""
 
     report: IngestionReport
     refused: tuple[tuple[str, str, str], ...]
+    notes: tuple[str, ...] = ()
 
     def view(self) -> dict[str, Any]:
         """As JSON."""
@@ -45,6 +46,7 @@ class Outcome:
             "seconds": round(report.seconds, 3),
             "cancelled": report.cancelled,
             "refused": [{"document": d, "place": p, "reason": r} for d, p, r in self.refused],
+            "notes": list(self.notes),
         }
 
 
@@ -56,7 +58,7 @@ def size(dead_letters: Path) -> int:
         return 0
 
 
-def outcome(report: IngestionReport, before: int) -> Outcome:
+def outcome(report: IngestionReport, before: int, notes: tuple[str, ...] = ()) -> Outcome:
     """The outcome of a run before which the dead-letter file had so many bytes."""
     refused: list[tuple[str, str, str]] = []
     if report.failed and size(report.dead_letters) > before:
@@ -68,4 +70,4 @@ def outcome(report: IngestionReport, before: int) -> Outcome:
                     refused.append((letter["document"], letter["place"], letter["reason"]))
                 if len(refused) == SHOWN:
                     break
-    return Outcome(report, tuple(refused))
+    return Outcome(report, tuple(refused), notes)

@@ -57,6 +57,7 @@ class Report(BaseModel):
     seconds: float
     cancelled: bool
     refused: list[Refused] = Field(description="The first refused records; the server's dead-letter file has all.")
+    notes: list[str] = Field([], description="What a model would be asked, of a dry run.")
 
 
 class Refused(BaseModel):

@@ -17,7 +17,7 @@ import structlog
 
 from api.cypher_guard import run_guarded
 from api.errors import BusyError, ForbiddenError, NotReadyError
-from api.extraction import configure
+from api.extraction import configure, notes_of
 from api.meaning import Meaning
 from api.outcome import Outcome, outcome, size
 from api.settings import Settings
@@ -460,9 +460,10 @@ class Service:
                 await stack.enter_async_context(self._loading)
             letters = Path(scratch) / "dead-letters.jsonl" if dry_run else self.settings.dead_letters
             before = size(letters)
+            configured = await configure(get_reader(reader), self.settings, self.store, dry=dry_run)
             report = await ingest(
                 self.store,
-                await configure(get_reader(reader), self.settings, self.store),
+                configured,
                 path,
                 name=name,
                 dead_letters=letters,
@@ -470,7 +471,7 @@ class Service:
                 cancel=cancel,
                 dry_run=dry_run,
             )
-            return outcome(report, before)
+            return outcome(report, before, notes_of(configured) if dry_run else ())
 
     async def dead_letters(self, document: str | None = None, limit: int = 100, offset: int = 0) -> list[DeadLetter]:
         """A page of the refused records, of all documents or of one."""

@@ -143,7 +143,7 @@ def test_lock_file_fits_the_project_and_names_the_public_index_only() -> None:
 @pytest.fixture(scope="module")
 def services() -> dict[str, dict[str, object]]:
     services: dict[str, dict[str, object]] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
-    assert set(services) == {"neo4j", "api"}
+    assert set(services) == {"neo4j", "api", "llm"}
     return services
 
 
@@ -151,9 +151,13 @@ def test_compose_services_are_healthy_keep_their_data_and_are_reached_from_here_
     services: dict[str, dict[str, object]],
 ) -> None:
     named = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["volumes"]
-    for service in services.values():
+    for name, service in services.items():
         assert service["healthcheck"]["test"]  # type: ignore[index]
-        assert [v.split(":")[0] in named for v in service["volumes"]] == [True]  # type: ignore[attr-defined]
+        if name == "llm":  # only when asked for; its weights are the user's own
+            assert service["profiles"] == ["llm"]
+            assert [v.endswith(":/models:ro") for v in service["volumes"]] == [True]  # type: ignore[attr-defined]
+        else:
+            assert [v.split(":")[0] in named for v in service["volumes"]] == [True]  # type: ignore[attr-defined]
         assert all(p.startswith("127.0.0.1:") for p in service["ports"])  # type: ignore[attr-defined]
     assert services["api"]["depends_on"] == {"neo4j": {"condition": "service_healthy"}}
 
@@ -161,6 +165,7 @@ def test_compose_services_are_healthy_keep_their_data_and_are_reached_from_here_
 def test_compose_has_no_secret_of_its_own_and_names_real_settings(services: dict[str, dict[str, object]]) -> None:
     environment = services["api"]["environment"] | services["neo4j"]["environment"]  # type: ignore[operator]
     secrets = {n: v for n, v in environment.items() if re.search("PASSWORD|KEY|AUTH", n)}
+    assert secrets.pop("EVIGRAPH_LLM_KEY") == "${EVIGRAPH_LLM_KEY:-}"  # a model's server may want none
     assert set(secrets) == {"NEO4J_AUTH", "EVIGRAPH_GRAPH_PASSWORD", "EVIGRAPH_ADMIN_KEY"}
     assert all(re.fullmatch(r"(neo4j/)?\$\{\w+:\?[^}]+\}", value) for value in secrets.values())
     image = dict(re.findall(r"(EVIGRAPH_\w+)=(\S+)", (ROOT / "Dockerfile").read_text()))

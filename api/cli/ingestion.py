@@ -62,6 +62,8 @@ def ingest(
     else:
         for outcome in outcomes:
             out().print(("dry run, nothing is written: " if dry_run else "") + _summary(outcome))
+            for note in outcome.notes:
+                out().print(note)
     if any(outcome.report.failed for outcome in outcomes):
         raise typer.Exit(EXIT_PARTIAL)
 

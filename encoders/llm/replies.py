@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,19 @@ class ReplyFolder:
         kept = {name: value for name, value in asdict(reply).items() if name != "recorded"}
         partial.write_bytes(orjson.dumps({"request": request, "reply": kept}, option=orjson.OPT_INDENT_2))
         partial.replace(path)
+
+    def seconds_a_token(self, most: int = 50) -> float | None:
+        """How long kept calls took, by tokens of prompt and answer; None if there are none.
+
+        Args:
+            most: replies that are looked at.
+        """
+        seconds, tokens = 0.0, 0
+        for path in islice(self._folder.glob("*/*.json"), most):
+            body = orjson.loads(path.read_bytes())["reply"]
+            seconds += body["seconds"]
+            tokens += body["prompt_tokens"] + body["completion_tokens"]
+        return seconds / tokens if tokens else None
 
     def _path(self, request: Mapping[str, Any]) -> Path:
         key = key_of(request)

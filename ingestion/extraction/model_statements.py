@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from urllib.parse import quote
@@ -15,10 +16,12 @@ from ingestion.extraction.passages import Passage
 from ingestion.extraction.statements import Extraction, FoundStatement, StatementExtractor, example_of, forms_of
 from ingestion.readers.llm_candidates import End, Statement, shown
 from ingestion.readers.llm_placing import Origin, Placing
-from kg.errors import EvigraphError, words_of
+from kg.errors import EvigraphError, ModelUnavailableError, words_of
 from kg.model import Record, Rejected, Source
 from kg.ontology import Ontology
 
+_ANSWER = 60
+"""Tokens of an answer about a chunk, on average of short paragraphs."""
 _AT_ONCE = 64
 """Chunks that are asked about before their claims are handed on."""
 
@@ -31,22 +34,43 @@ class ModelStatements:
         replies: folder where replies are kept.
         ontology: has the relations.
         domain: whose they are, such as `medical`.
+        dry: ask nothing.
     """
 
-    def __init__(self, options: LlmOptions, replies: Path, ontology: Ontology, domain: str) -> None:
+    def __init__(
+        self, options: LlmOptions, replies: Path, ontology: Ontology, domain: str, *, dry: bool = False
+    ) -> None:
         self.source = Source(f"llm:{quote(options.model, safe='/:@.+-_')}", "model", options.model, model=options.model)
-        self._options = options
+        self._options = replace(options, only_recorded=True) if dry else options
         self._replies = ReplyFolder(replies)
         self._ontology = ontology
         self._forms, self._examples = forms_of(ontology, domain), example_of(ontology, domain)
         self._placing = Placing(ontology)
+        self._dry = dry
+        self._chunks = self._tokens = 0
+
+    @property
+    def note(self) -> str:
+        """What a dry run would ask of the model."""
+        pace = self._replies.seconds_a_token()
+        time = "" if pace is None else f", {self._tokens * pace:,.0f} s as its calls took so far"
+        return (
+            f"{self._options.model} would be asked about {self._chunks:,} chunks: about {self._tokens:,} tokens{time}"
+        )
 
     def records(self, passage: Passage) -> Iterator[Record]:
-        """See `Extractor.records`; a chunk that the model can't be asked about is `Rejected`, and the rest follows."""
+        """See `Extractor.records`; a chunk that the model can't be asked about is `Rejected`, and the rest follows.
+
+        A dry run gives what is known already, and counts what would be asked.
+        """
+        if self._dry:
+            asyncio.run(self._count(passage))
         chunks = chunks_of(passage.text)
         while some := list(islice(chunks, _AT_ONCE)):
             for chunk, found in zip(some, asyncio.run(self._read(some)), strict=True):
                 place = f"c{chunk.start}"
+                if self._dry and isinstance(found, ModelUnavailableError):
+                    continue
                 if isinstance(found, BaseException):
                     yield Rejected(words_of(found), place, chunk.text, passage.document)
                     continue
@@ -54,6 +78,14 @@ class ModelStatements:
                     yield Rejected(refused.reason, place, shown(refused.item), passage.document)
                 for statement in found.statements:
                     yield from self._placed(statement, chunk, passage)
+
+    async def _count(self, passage: Passage) -> None:
+        async with LlmClient(self._options, self._replies) as client:
+            extractor = StatementExtractor(client, self._forms, self._examples)
+            for chunk in chunks_of(passage.text):
+                if not extractor.is_recorded(chunk.text):
+                    self._chunks += 1
+                    self._tokens += sum(_tokens(one.content) for one in extractor.prompt(chunk.text)) + _ANSWER
 
     async def _read(self, chunks: Sequence[Chunk]) -> list[Extraction | EvigraphError]:
         async with LlmClient(self._options, self._replies) as client:
@@ -76,6 +108,12 @@ class ModelStatements:
         extras = {"quote": found.quote, **passage.qualifiers(start, end)}
         statement = Statement(ends[0], found.relation, ends[1], f"c{start}", extras, extras)
         yield from self._placing.records(statement, Origin(self.source.id, passage.document, passage.document))
+
+
+def _tokens(text: str) -> int:
+    """About how many tokens a text has: one for four Latin letters, one for each Chinese."""
+    wide = sum(character > "\u2e7f" for character in text)
+    return wide + (len(text) - wide) // 4 + 1
 
 
 def _only(classes: frozenset[str]) -> str:

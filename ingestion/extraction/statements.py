@@ -142,6 +142,11 @@ class StatementExtractor:
         shown = [message for example in examples for message in _shown(example)]
         return [*self._before, *shown, Message("user", _numbered(text))]
 
+    def is_recorded(self, text: str) -> bool:
+        """Whether a text was read before, so that it costs nothing."""
+        schema = _schema(self._names, len(sentences_of(text)))
+        return self._client.is_recorded(self.prompt(text), schema=schema, most=_MOST_TOKENS)
+
     async def extract(self, text: str, examples: Sequence[Example] = ()) -> Extraction:
         """What a text states.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from api.extraction import configure
+from api.extraction import configure, notes_of
 from api.settings import Settings
 from encoders.concepts.chinese import chinese_statuses
 from encoders.concepts.matcher import ConceptName
@@ -149,6 +150,20 @@ async def test_a_model_reads_statements_that_the_text_bears_out(store: GraphStor
     again = await load(store, "text", path, llm_replay=True, **given)
     assert again.rejected == report.rejected + 1
     assert "no reply to this request is recorded" in (tmp_path / "letters-text.jsonl").read_text(encoding="utf-8")
+
+
+async def test_a_dry_run_tells_what_a_model_would_cost_and_asks_nothing(store: GraphStore, tmp_path: Path) -> None:
+    path = tmp_path / "article.txt"
+    path.write_text(ARTICLE + "\n\nA paragraph that nobody has read.\n", encoding="utf-8")
+    given: dict[str, Any] = {"extractors": ("statements",), "llm_model": "Qwen2.5-Coder-1.5B", "llm_replies": REPLIES}
+    settings = Settings(llm_url="http://127.0.0.1:9/v1", **given)
+    reader = await configure(get_reader("text"), settings, store, dry=True)
+    report = await ingest(store, reader, path, dead_letters=tmp_path / "letters", dry_run=True)
+    assert report.claims
+    (note,) = notes_of(reader)
+    assert re.fullmatch(
+        r"Qwen2.5-Coder-1.5B would be asked about 1 chunks: about \d{3} tokens, \d+ s as its calls took so far", note
+    )
 
 
 async def test_settings_that_lack_a_model_are_told(store: GraphStore) -> None:
