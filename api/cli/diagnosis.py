@@ -182,7 +182,10 @@ def evaluate(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Ranks cases whose diagnosis is known, and says how often it comes first."""
+    """Ranks cases whose diagnosis is known, and says how often it comes first; also complaints in patients' words."""
+    if path.suffix == ".jsonl":
+        _show(_of_complaints(context, path), json=json)
+        return
     cases = _known_cases(path)
     # Imported late: LightGBM is slow to load.
     from reasoning.diagnosis import evaluation
@@ -202,6 +205,24 @@ def evaluate(
             solved = both.get(f"{way}_and_solved_patients", {})
             found = both[way] | {f"solved_{name}": solved[name] for name in _FIGURES if name in solved}
             found |= {name: timed[name] for name in ("ms_p50", "ms_p99")}
+    _show(found, json=json)
+
+
+def _of_complaints(context: typer.Context, path: Path) -> dict[str, float]:
+    from encoders.concepts.matcher import ConceptName
+    from reasoning.diagnosis.complaint_evaluation import evaluate_complaints, read_complaints
+    from reasoning.diagnosis.notes import NoteReader
+
+    complaints = read_complaints(path)
+    reasoner = _reasoner(context)
+    annotations = reasoner.annotations
+    named = zip(annotations.disease_ids, annotations.disease_names, strict=True)
+    diseases = NoteReader([ConceptName(id_, name) for id_, name in named])
+    with Progress() as progress:
+        return evaluate_complaints(reasoner.model, reasoner.notes, diseases, complaints, progress=progress)
+
+
+def _show(found: dict[str, float], *, json: bool) -> None:
     if json:
         print_json(found)
         return

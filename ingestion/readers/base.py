@@ -141,6 +141,7 @@ READERS: dict[str, Callable[[], Reader]] = {
     "audio": _load("audio", "AudioReader"),
     "coco": _load("coco", "CocoReader"),
     "deepstream": _load("deepstream", "DeepStreamReader"),
+    "disease_records": _load("disease_records", "DiseaseRecordsReader"),
     "fhir": _load("fhir", "FhirReader"),
     "frigate": _load("frigate", "FrigateReader"),
     "graphml": _load("graphml", "GraphMLReader"),
