@@ -26,8 +26,37 @@ WeightsFolder = Annotated[
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
     app.command("scene")(scene)
+    app.command("describe")(describe)
     group(app, "evaluate", EVALUATE).command("scene")(evaluate)
     group(app, "train", TRAIN).command("scene")(train)
+
+
+def describe(
+    picture: Annotated[Path, typer.Argument(help="A picture.")],
+    caption: Annotated[str, typer.Option(help="English words beside it: a caption, a report.")] = "",
+    detector: Annotated[
+        str | None, typer.Option(help="Of the picture. Default: EVIGRAPH_DETECTOR.", envvar="EVIGRAPH_DETECTOR")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Describes a picture with its caption as facts, each from box, OCR or words."""
+    from api.pictures import load_reader
+
+    if not detector:
+        raise InputError("a detector is needed: --detector, or EVIGRAPH_DETECTOR")
+    with err().status("Reading the picture …"):
+        reader = load_reader(detector)
+        from encoders.vision.description import describe as described
+        from encoders.vision.pictures import read_picture
+
+        facts = described(reader.encode([read_picture(picture)])[0], caption)
+    if json:
+        print_json(facts)
+        return
+    rows = table("what", "from", "belief")
+    for fact in facts:
+        rows.add_row(fact.text, " + ".join(fact.evidence), f"{fact.belief:.2f}")
+    out().print(rows)
 
 
 def scene(
