@@ -11,6 +11,7 @@ from ingestion.extraction.passages import Extractor
 from ingestion.readers.audio import AudioReader
 from ingestion.readers.base import Reader
 from ingestion.readers.image import ImageReader
+from ingestion.readers.video import VideoReader
 from ingestion.readers.written import WrittenReader
 from kg.errors import ConfigurationError
 from kg.extras import needs_extra
@@ -31,7 +32,7 @@ async def configure(reader: Reader, settings: Settings, store: GraphStore, *, dr
     """
     if isinstance(reader, WrittenReader):
         reader.extractors = [await _extractor(name, settings, store, dry=dry) for name in settings.extractors]
-    if isinstance(reader, ImageReader):
+    if isinstance(reader, ImageReader | VideoReader):
         reader.detector = settings.detector
     if isinstance(reader, AudioReader):
         reader.model = settings.speech

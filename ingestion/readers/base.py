@@ -168,6 +168,7 @@ READERS: dict[str, Callable[[], Reader]] = {
     "text": _load("text", "TextReader"),
     "traffic_rules": _load("traffic_rules", "TrafficRulesReader"),
     "vias": _load("vias", "ViasReader"),
+    "video": _load("video", "VideoReader"),
     "yolo": _load("yolo", "YoloReader"),
 }
 """Readers by name; a module is imported when its reader is first asked for."""
