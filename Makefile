@@ -47,9 +47,10 @@ demo: install ## loads all of HPO into an embedded database, and diagnoses three
 	run evigraph status; \
 	for case in $(CASES); do run evigraph diagnose "$$case" --catalogue OMIM --limit 3; done
 
+# each process computes in one thread: two that compute in two each wait for one another most of the time
 test: install ## runs all tests, those on Neo4j included
 	@.ci/need java maven || test "$${CI:-}" != true
-	$(BIN)/pytest $(PYTEST)
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/pytest $(PYTEST)
 
 lint: install ## checks style, types, layers and dependencies
 	$(BIN)/ruff check

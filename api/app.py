@@ -63,7 +63,6 @@ def create_app(settings: Settings) -> FastAPI:
         operate.open_router,
         operate.guarded,
         diagnosis.router,
-        diagnosis.documents,
         graph.router,
         claims.router,
         conflicts.router,

@@ -58,10 +58,19 @@ class DiagnosisRequest(RequestBody):
         max_length=1_000_000,
         description="A clinical note in English; the findings that it names are added, those of relatives are not.",
     )
+    document: Base64Bytes | None = Field(
+        None, max_length=30_000_000, description="Instead of a note: a PDF or a picture of a report, in base64."
+    )
     limit: int = Field(10, ge=1, le=100, description="How many diseases to explain.")
     catalogue: Literal["OMIM", "ORPHA", "DECIPHER"] | None = Field(
         None, description="Ranks the diseases of this catalogue alone."
     )
+
+    @model_validator(mode="after")
+    def _is_one(self) -> DiagnosisRequest:
+        if self.note is not None and self.document is not None:
+            raise ValueError("give either note or document")
+        return self
 
 
 class NoteRequest(RequestBody):

@@ -17,8 +17,7 @@ from reasoning.diagnosis.diagnose import Reasoner
 from reasoning.diagnosis.notes import present_and_excluded, present_inheritance, with_findings
 from reasoning.diagnosis.query import Query
 
-router = guarded_router("diagnosis")
-documents = guarded_router("diagnosis", PictureRoute)
+router = guarded_router("diagnosis", PictureRoute)
 """Whose bodies may hold a document."""
 
 
@@ -26,17 +25,18 @@ documents = guarded_router("diagnosis", PictureRoute)
 async def diagnosis(body: DiagnosisRequest, service: ServiceDep) -> Response:
     """Ranks diseases for a patient, explains the first of them by the evidence, and says what to ask next."""
     service.check_ready()
+    note = body.note if body.document is None else (await service.pictures.read(body.document)).text
 
     def work(reasoner: Reasoner) -> bytes:
         query = _query(body)
-        if body.note is not None:
-            query = with_findings(query, reasoner.notes.findings(body.note))
+        if note is not None:
+            query = with_findings(query, reasoner.notes.findings(note))
         return orjson.dumps(reasoner.diagnose(query))
 
     return Response(await service.with_reasoner(work), media_type="application/json")
 
 
-@documents.post("/findings", response_model=NoteAnswer)
+@router.post("/findings", response_model=NoteAnswer)
 async def findings(body: NoteRequest, service: ServiceDep) -> Response:
     """The findings that a clinical note names, each with its words and whether it is there; nothing is kept."""
     service.check_ready()
@@ -61,7 +61,7 @@ def _query(body: DiagnosisRequest) -> Query:
     given: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in body
-        if value is not None and name not in ("phenopacket", "note")
+        if value is not None and name not in ("phenopacket", "note", "document")
     }
     places = {place: name for place, name in base.places.items() if place.partition("[")[0] not in given}
     return replace(base, **given, places=places)

@@ -10,6 +10,7 @@ import numpy as np
 
 from encoders.vision.detector import SeenBox
 from encoders.vision.ocr import TextReader
+from encoders.vision.pdf_limits import check_streams
 from encoders.vision.pictures import MOST_PIXELS, Picture, read_picture
 from kg.errors import InputError
 from kg.extras import needs_extra
@@ -99,6 +100,7 @@ def _pdf_pages(content: bytes, place: str) -> Iterator[str | Picture]:
     """Each page: its text, or where it has hardly any, what it looks like."""
     with needs_extra("vision", "reading PDF"):
         import pypdfium2
+    check_streams(content, place)
     try:
         document = pypdfium2.PdfDocument(content)
     except pypdfium2.PdfiumError as error:

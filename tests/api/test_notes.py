@@ -58,6 +58,10 @@ async def test_a_scan_is_read_and_says_where(http: httpx.AsyncClient) -> None:
     (line,) = [part for part in answer["parts"] if part["start"] <= start < part["end"]]
     assert line["page"] == 1
     assert line["box"][1] > 0.3
+    encoded = base64.b64encode(scan).decode()
+    asked = (await http.post("/v1/diagnosis", json={"document": encoded})).json()["query"]
+    assert [one["id"] for one in asked["present"]] == ["HP:0001250"]
+    assert_problem(await http.post("/v1/diagnosis", json={"document": encoded, "note": "x"}), 422, "validation")
     neither = await http.post("/v1/findings", json={})
     assert neither.status_code == 422
     refused = await http.post("/v1/findings", json={"document": base64.b64encode(b"%PDF-1.7 no").decode()})

@@ -18,6 +18,8 @@ _ROW = re.compile(r"^\| `(EVIGRAPH_\w+)` \| (.*?) \| (.*?) \|$", re.MULTILINE)
 def _default(value: object) -> str:
     if value is None or value == ():
         return "–"
+    if isinstance(value, tuple):
+        return f"`{','.join(value)}`"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     if isinstance(value, int):

@@ -18,6 +18,15 @@ trailer<</Root 1 0 R>>
 %%EOF"""
 
 
+def pdf_of(stream: bytes, more: bytes = b"", trailer: bytes = b"") -> bytes:
+    """A page whose content is a packed stream."""
+    start = TEXT_PDF.index(b"4 0 obj")
+    end = TEXT_PDF.index(b"5 0 obj")
+    packed = b"4 0 obj<</Length %d/Filter/FlateDecode>>stream\n%s\nendstream endobj\n" % (len(stream), stream)
+    whole = TEXT_PDF[:start] + packed + TEXT_PDF[end:]
+    return whole.replace(b"trailer<<", more + b"trailer<<" + trailer)
+
+
 def printed(*lines: str) -> Image.Image:
     """A page with these lines."""
     page = Image.new("RGB", (900, 80 * len(lines) + 120), "white")

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import time
+import zlib
 
 import pypdfium2
 import pytest
@@ -9,7 +11,7 @@ from encoders.vision.detector import SeenBox
 from encoders.vision.documents import in_reading_order, read_document
 from encoders.vision.ocr import TextReader
 from kg.errors import InputError
-from tests.encoders.documents import TEXT_PDF, printed, saved
+from tests.encoders.documents import TEXT_PDF, pdf_of, printed, saved
 
 
 @pytest.fixture(scope="module")
@@ -63,3 +65,20 @@ def test_what_is_no_document_is_refused(text_reader: TextReader, monkeypatch: py
     monkeypatch.setattr("encoders.vision.documents.MOST_CHARACTERS", 10)
     with pytest.raises(InputError, match="more than 10 characters"):
         read_document(TEXT_PDF, text_reader)
+
+
+def test_a_packed_page_is_read_and_a_bomb_is_refused_at_once(text_reader: TextReader) -> None:
+    content = b"BT /F1 12 Tf 20 100 Td (Seizures and ataxia since birth) Tj ET"
+    assert read_document(pdf_of(zlib.compress(content)), text_reader).text == "Seizures and ataxia since birth"
+    bomb = zlib.compress(content * 4_000_000)
+    started = time.perf_counter()
+    with pytest.raises(InputError, match="unpacks to more than any page needs"):
+        read_document(pdf_of(bomb), text_reader, "bomb.pdf")
+    assert time.perf_counter() - started < 5
+
+
+def test_an_encrypted_pdf_is_told(text_reader: TextReader) -> None:
+    dictionary = b"6 0 obj<</Filter/Standard/V 1/R 2/O(%s)/U(%s)/P -44>>endobj\n" % (b"x" * 32, b"y" * 32)
+    trailer = b"/Encrypt 6 0 R/ID[(aaaaaaaaaaaaaaaa)(aaaaaaaaaaaaaaaa)]"
+    with pytest.raises(InputError, match=r"a\.pdf: is encrypted"):
+        read_document(pdf_of(zlib.compress(b"BT ET"), dictionary, trailer), text_reader, "a.pdf")

