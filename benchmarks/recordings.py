@@ -10,6 +10,7 @@ import argparse
 import ctypes
 import io
 import json
+import os
 import re
 import time
 import wave
@@ -88,9 +89,14 @@ class Speaker:
 def main() -> None:
     """Prints error rates and how many findings were heard."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", required=True, help="folder of a Whisper model for CTranslate2, or a hub's name")
+    parser.add_argument(
+        "--model", default=os.environ.get("EVIGRAPH_SPEECH"), help="folder of a Whisper model, or a hub's name"
+    )
     parser.add_argument("--json", type=Path, help="write the results here, too")
     given = parser.parse_args()
+    if given.model is None:
+        print("no model of speech is named (--model, EVIGRAPH_SPEECH): not run")
+        return
     speaker, reader = Speaker(), SpeechReader(given.model)
     results = {}
     for language, voice, said in (("en", "en-us", _ENGLISH), ("zh", "cmn", _CHINESE)):

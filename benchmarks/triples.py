@@ -28,6 +28,7 @@ from encoders.llm.client import LlmClient, LlmOptions
 from encoders.llm.replies import ReplyFolder
 from ingestion.extraction.chunks import sentences_of
 from ingestion.extraction.statements import Example, Extraction, RelationForm, StatementExtractor
+from kg.errors import ModelUnavailableError
 
 _DATA = Path(__file__).parents[2] / "shared" / "data" / "triples" / "dbpedia_webnlg"
 _EXAMPLES = 3
@@ -52,7 +53,11 @@ def main() -> None:
     parser.add_argument("--replies", type=Path, default=Path("data/replies"))
     parser.add_argument("--json", type=Path, help="write the results here, too")
     given = parser.parse_args()
-    results = asyncio.run(_run(given))
+    try:
+        results = asyncio.run(_run(given))
+    except ModelUnavailableError as error:
+        print(f"{error}: not run; `evigraph llm serve` serves a model")
+        return
     if given.json:
         given.json.write_text(json.dumps(results, indent=1), encoding="utf-8")
 
