@@ -48,3 +48,8 @@ def logs_end_with_the_test() -> Iterator[None]:
     """A command run inside a test sets up logging to the stderr of that test, which is closed afterwards."""
     yield
     structlog.reset_defaults()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest file goes first, so that no process is left with it when the others are through."""
+    items.sort(key=lambda item: item.path.name != "test_docs.py")
