@@ -26,16 +26,21 @@ EXTRACTORS = ("concepts", "entities", "statements")
 async def configure(reader: Reader, settings: Settings, store: GraphStore, *, dry: bool = False) -> Reader:
     """Gives a reader what the settings name; readers of other formats stay as they are. A dry run asks no server.
 
+    The reader's version tells what reads, so that a document is read anew when that has changed.
+
     Raises:
         ConfigurationError: a setting names no extractor, or one that lacks its model.
         InputError: a model can't be loaded.
     """
     if isinstance(reader, WrittenReader):
         reader.extractors = [await _extractor(name, settings, store, dry=dry) for name in settings.extractors]
+        reader.version += "".join(f"+{extractor.source.id}" for extractor in reader.extractors)
     if isinstance(reader, ImageReader | VideoReader):
         reader.detector = settings.detector
+        reader.version += f"+{settings.detector or ''}"
     if isinstance(reader, AudioReader):
         reader.model = settings.speech
+        reader.version += f"+{settings.speech or ''}"
     return reader
 
 

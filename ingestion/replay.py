@@ -133,6 +133,8 @@ def _document(id_: str, file: str, content: str, letters: list[DeadLetter], foun
     """The document of letters as its reader read it, or why they can't be tried."""
     if id_.partition(":")[0] not in READERS:
         return "came in by no file"
+    if not getattr(get_reader(id_.partition(":")[0]), "replayable", True):
+        return "is read by models; load it again when it, or they, have changed"
     document = Document(id_, Path(file))
     try:
         if document.content != content:

@@ -78,11 +78,12 @@ class LlmClient:
     Args:
         options: which model, and how.
         replies: where replies are kept and looked for; None keeps none.
+        usage: what was asked for before, which counts towards the limit.
     """
 
-    def __init__(self, options: LlmOptions, replies: ReplyFolder | None = None) -> None:
+    def __init__(self, options: LlmOptions, replies: ReplyFolder | None = None, usage: LlmUsage | None = None) -> None:
         self.options = options
-        self.usage = LlmUsage()
+        self.usage = usage or LlmUsage()
         self._replies = replies
         self._at_once = asyncio.Semaphore(options.concurrency)
         self._client = openai.AsyncOpenAI(

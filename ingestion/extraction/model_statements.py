@@ -9,14 +9,14 @@ from itertools import islice
 from pathlib import Path
 from urllib.parse import quote
 
-from encoders.llm.client import LlmClient, LlmOptions
+from encoders.llm.client import LlmClient, LlmOptions, LlmUsage
 from encoders.llm.replies import ReplyFolder
 from ingestion.extraction.chunks import Chunk, chunks_of
 from ingestion.extraction.passages import Passage
 from ingestion.extraction.statements import Extraction, FoundStatement, StatementExtractor, example_of, forms_of
 from ingestion.readers.llm_candidates import End, Statement, shown
 from ingestion.readers.llm_placing import Origin, Placing
-from kg.errors import EvigraphError, ModelUnavailableError, words_of
+from kg.errors import EvigraphError, InputError, ModelUnavailableError, words_of
 from kg.model import Record, Rejected, Source
 from kg.ontology import Ontology
 
@@ -59,21 +59,23 @@ class ModelStatements:
         )
 
     def records(self, passage: Passage) -> Iterator[Record]:
-        """See `Extractor.records`; a chunk that the model can't be asked about is `Rejected`, and the rest follows.
+        """See `Extractor.records`. A dry run gives what is known already, and counts what would be asked.
 
-        A dry run gives what is known already, and counts what would be asked.
+        Raises:
+            InputError: the model can't be asked about a chunk. What was read before is kept, so that the document is
+                read on from there when it is loaded again.
         """
         if self._dry:
             asyncio.run(self._count(passage))
+        usage = LlmUsage()
         chunks = chunks_of(passage.text)
         while some := list(islice(chunks, _AT_ONCE)):
-            for chunk, found in zip(some, asyncio.run(self._read(some)), strict=True):
+            for chunk, found in zip(some, asyncio.run(self._read(some, usage)), strict=True):
                 place = f"c{chunk.start}"
                 if self._dry and isinstance(found, ModelUnavailableError):
                     continue
-                if isinstance(found, BaseException):
-                    yield Rejected(words_of(found), place, chunk.text, passage.document)
-                    continue
+                if isinstance(found, EvigraphError):
+                    raise InputError(words_of(found), place) from found
                 for refused in found.refused:
                     yield Rejected(refused.reason, place, shown(refused.item), passage.document)
                 for statement in found.statements:
@@ -87,8 +89,8 @@ class ModelStatements:
                     self._chunks += 1
                     self._tokens += sum(_tokens(one.content) for one in extractor.prompt(chunk.text)) + _ANSWER
 
-    async def _read(self, chunks: Sequence[Chunk]) -> list[Extraction | EvigraphError]:
-        async with LlmClient(self._options, self._replies) as client:
+    async def _read(self, chunks: Sequence[Chunk], usage: LlmUsage) -> list[Extraction | EvigraphError]:
+        async with LlmClient(self._options, self._replies, usage) as client:
             extractor = StatementExtractor(client, self._forms, self._examples)
 
             async def one(chunk: Chunk) -> Extraction | EvigraphError:

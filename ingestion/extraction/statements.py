@@ -7,7 +7,6 @@ data: it stands in a message of its own, and the answer's form is bound by a sch
 
 from __future__ import annotations
 
-import asyncio
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -160,10 +159,6 @@ class StatementExtractor:
         schema = _schema(self._names, len(sentences_of(text)))
         reply = await self._client.complete(self.prompt(text, examples), schema=schema, most=_MOST_TOKENS)
         return self.checked(text, reply)
-
-    async def extract_all(self, texts: Sequence[str]) -> list[Extraction | Exception]:
-        """What each text states, or why that can't be told; all at once, as far as the client allows."""
-        return await asyncio.gather(*(self.extract(text) for text in texts), return_exceptions=True)  # type: ignore[return-value]
 
     def checked(self, text: str, reply: LlmReply) -> Extraction:
         """The statements of a reply that hold against the text, and those that do not."""

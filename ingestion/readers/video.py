@@ -28,6 +28,7 @@ class VideoReader:
     version = "1"
     extensions: tuple[str, ...] = (".mp4", ".mkv", ".mov", ".avi")
     example = "evigraph ingest video films/"
+    replayable = False
     detector: str | None = None
 
     def documents(self, path: Path | None = None, name: str | None = None) -> Iterator[Document]:

@@ -20,6 +20,7 @@ class WrittenReader(ABC):
     """A document that is read for its words.
 
     Attributes:
+        replayable: a record's number tells nothing here, since models may say more the next time.
         extractors: find claims in the text; the service sets them, see `EVIGRAPH_EXTRACTORS`.
     """
 
@@ -29,6 +30,7 @@ class WrittenReader(ABC):
     example: str
     mentions = True
     class_ = "Document"
+    replayable = False
     extractors: Sequence[Extractor] = ()
 
     def documents(self, path: Path | None = None, name: str | None = None) -> Iterator[Document]:

@@ -25,6 +25,7 @@ from ingestion.pipeline import IngestionReport, ingest
 from ingestion.readers.audio import AudioReader
 from ingestion.readers.base import get_reader
 from ingestion.readers.written import WrittenReader
+from ingestion.replay import replay
 from kg.errors import ConfigurationError
 from kg.store import GraphStore
 from tests.encoders.documents import TEXT_PDF, printed, saved
@@ -168,10 +169,25 @@ async def test_a_model_reads_statements_that_the_text_bears_out(store: GraphStor
         row["id"] async for row in store.read("MATCH (s:Source) WHERE s.id STARTS WITH 'llm:' RETURN s.id AS id")
     }
     assert sources == {"llm:Qwen2.5-Coder-1.5B"}
-    path.write_text(ARTICLE + "\nNobody has read this paragraph.\n", encoding="utf-8")
+    path.write_text(ARTICLE + "\n\nNobody has read this paragraph.\n", encoding="utf-8")
     again = await load(store, "text", path, llm_replay=True, **given)
-    assert again.rejected == report.rejected + 1
+    assert again.failed_documents == 1
     assert "no reply to this request is recorded" in (tmp_path / "letters-text.jsonl").read_text(encoding="utf-8")
+    left = await replay(store, tmp_path / "letters-text.jsonl")
+    assert left.written == 0
+    assert {reason for _, reason in left.left} == {"is read by models; load it again when it, or they, have changed"}
+    assert await facts(store, "ASSOCIATED_WITH") != []
+    assert (await load(store, "text", path, llm_replay=True, **given)).failed_documents == 1  # it is tried again
+
+
+async def test_a_document_is_read_anew_when_what_reads_has_changed(store: GraphStore, tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text(NOTE, encoding="utf-8")
+    await load(store, "text", path)
+    assert await facts(store, "MENTIONED_IN")
+    changed = await load(store, "text", path, extractors=())
+    assert changed.skipped == 0
+    assert await facts(store, "MENTIONED_IN") == []
 
 
 async def test_a_dry_run_tells_what_a_model_would_cost_and_asks_nothing(store: GraphStore, tmp_path: Path) -> None:
