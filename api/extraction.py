@@ -12,7 +12,7 @@ from ingestion.readers.audio import AudioReader
 from ingestion.readers.base import Reader
 from ingestion.readers.image import ImageReader
 from ingestion.readers.video import VideoReader
-from ingestion.readers.written import WrittenReader
+from ingestion.readers.written import ExtractingReader
 from kg.errors import ConfigurationError
 from kg.extras import needs_extra
 from kg.store import GraphStore
@@ -32,7 +32,7 @@ async def configure(reader: Reader, settings: Settings, store: GraphStore, *, dr
         ConfigurationError: a setting names no extractor, or one that lacks its model.
         InputError: a model can't be loaded.
     """
-    if isinstance(reader, WrittenReader):
+    if isinstance(reader, ExtractingReader):
         reader.extractors = [await _extractor(name, settings, store, dry=dry) for name in settings.extractors]
         reader.version += "".join(f"+{extractor.source.id}" for extractor in reader.extractors)
     if isinstance(reader, ImageReader | VideoReader):

@@ -31,14 +31,13 @@ class Meaning:
             OntologyError: a label is unknown.
             InputError: the model can't be loaded.
         """
-        if self._settings.text_model is None or not (self._settings.embeddings / "text.json").exists():
-            return await store.search(text, labels=labels or None, limit=limit)
-        from encoders.text_index import indexed_by, search_by_meaning
+        if self._settings.text_model is not None:
+            encoder = await self._loaded()
+            from encoders.text_index import indexed_by, search_by_meaning
 
-        encoder = await self._loaded()
-        if (indexed_by(self._settings.embeddings) or {}).get("model") != encoder.name:
-            return await store.search(text, labels=labels or None, limit=limit)
-        return await search_by_meaning(store, encoder, text, labels, limit)
+            if (indexed_by(self._settings.embeddings) or {}).get("model") == encoder.name:
+                return await search_by_meaning(store, encoder, text, labels, limit)
+        return await store.search(text, labels=labels or None, limit=limit)
 
     async def index(self, store: GraphStore, progress: Callable[[str, int, int], None], *, anew: bool) -> TextIndexed:
         """Gives every named entity its vector; see `encoders.text_index.index_texts`.

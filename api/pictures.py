@@ -6,8 +6,8 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from encoders.vision.load import load_reader, load_text_reader, text_of_document
 from kg.errors import ConflictError
-from kg.extras import needs_extra
 from reasoning.traffic.detections import DetectedBox
 
 if TYPE_CHECKING:
@@ -60,41 +60,6 @@ class PictureBoxes:
         if self._reader is None:
             self._reader = load_reader(str(self._detector), self._ocr())
         return boxes_of_picture(self._reader, content)
-
-
-def load_text_reader() -> TextReader:
-    """OCR.
-
-    Raises:
-        ConfigurationError: what it needs is not installed.
-    """
-    with needs_extra("vision", "reading documents"):
-        from encoders.vision.ocr import TextReader
-    return TextReader()
-
-
-def text_of_document(content: bytes, text_reader: TextReader, place: str = "document") -> DocumentText:
-    """The text of a PDF or a picture; see `encoders.vision.documents`.
-
-    Raises:
-        InputError: it is neither, is encrypted or broken, or too large.
-    """
-    from encoders.vision.documents import read_document
-
-    return read_document(content, text_reader, place)
-
-
-def load_reader(detector: str, text_reader: TextReader | None = None) -> PictureReader:
-    """A detector with OCR, which is loaded unless it is given.
-
-    Raises:
-        InputError: the detector can't be loaded.
-        ConfigurationError: what they need is not installed.
-    """
-    with needs_extra("vision", "reading pictures"):
-        from encoders.vision.detector import load_detector
-        from encoders.vision.reading import PictureReader
-    return PictureReader(load_detector(detector), text_reader or load_text_reader())
 
 
 def boxes_of_picture(reader: PictureReader, picture: Path | bytes) -> list[DetectedBox]:

@@ -46,9 +46,9 @@ if TYPE_CHECKING:
     from encoders.forecast.posted import Measured
     from encoders.graph.embed_graph import Embedded, Similar
     from encoders.graph.enhance_graph import Enhanced
-    from encoders.graph.enhance_graph import Progress as LinkProgress
     from encoders.graph.enhancement_settings import EnhancementSettings
     from encoders.graph.model import LinkPredictor
+    from encoders.progress import Progress as LinkProgress
     from reasoning.diagnosis.annotations import PhenotypeAnnotations
     from reasoning.diagnosis.diagnose import Reasoner
     from reasoning.traffic.forecast_answer import ForecastAnswer

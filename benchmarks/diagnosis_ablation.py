@@ -20,11 +20,12 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.diagnosis_data import installed_annotations, published_cases
+from encoders.progress import quiet
 from reasoning.diagnosis.annotations import Floats
 from reasoning.diagnosis.features import FEATURES, PARTS
 from reasoning.diagnosis.scan import Index, Parameters
 from reasoning.diagnosis.solved import SolvedPatients
-from reasoning.diagnosis.training import Query, Settings, cross_fit, judged, quiet, real_queries, simulated_queries
+from reasoning.diagnosis.training import Query, Settings, cross_fit, judged, real_queries, simulated_queries
 
 CASES = Path(__file__).parents[2] / "shared" / "data" / "medical" / "phenopackets_dev.tar.xz"
 QUICK = Settings(rounds=60, simulated=2500, best=30, simulated_best=20, others=10)

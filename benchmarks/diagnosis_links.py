@@ -24,11 +24,12 @@ from scipy.sparse import csr_matrix, diags, hstack
 from benchmarks.diagnosis_ablation import CASES, QUICK
 from benchmarks.diagnosis_data import installed_annotations, published_cases
 from encoders.graph.entity_embeddings import NEIGHBOURS
+from encoders.progress import quiet
 from reasoning.diagnosis.annotations import Floats, Ints
 from reasoning.diagnosis.features import FEATURES, PARTS, features
 from reasoning.diagnosis.scan import Index, Parameters, Scan
 from reasoning.diagnosis.solved import SolvedPatients
-from reasoning.diagnosis.training import Query, cross_fit, judged, quiet, real_queries, simulated_queries
+from reasoning.diagnosis.training import Query, cross_fit, judged, real_queries, simulated_queries
 
 VOTERS = 10
 """Neighbours of a disease that tell what findings to expect, as in `encoders.graph.ways`."""

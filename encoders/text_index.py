@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from encoders.progress import Progress, quiet
 from encoders.text import TextEncoder
 from kg.errors import InputError
 from kg.store import GraphStore
@@ -28,8 +29,6 @@ _NAMED = """
 MATCH (n:Entity) WHERE n.name IS NOT NULL AND n.version > $since AND NOT n:Detection AND NOT n:Patient
 RETURN n.id AS id, n.name AS name, n.synonyms AS synonyms ORDER BY id
 """
-Progress = Callable[[str, int, int], None]
-"""What is being done, how much of it is done, and of how much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ async def index_texts(
     store: GraphStore,
     encoder: TextEncoder,
     folder: Path,
-    progress: Progress = lambda _what, _done, _of: None,
+    progress: Progress = quiet,
     *,
     anew: bool = False,
 ) -> TextIndexed:

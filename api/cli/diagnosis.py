@@ -12,6 +12,7 @@ import typer
 
 from api.cli.common import EVALUATE, TRAIN, Json, Progress, err, group, out, print_json, table, with_service
 from kg.errors import InputError
+from kg.utf8 import decoded
 
 if TYPE_CHECKING:
     from reasoning.diagnosis.annotations import PhenotypeAnnotations
@@ -140,15 +141,13 @@ def text_of(path: Path) -> str:
     try:
         content = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
         if content.startswith(_DOCUMENTS) or path.suffix.casefold() in _PICTURES:
-            from api.pictures import load_text_reader, text_of_document
+            from encoders.vision.load import load_text_reader, text_of_document
 
             with err().status(f"Reading {path} …"):
                 return text_of_document(content, load_text_reader(), str(path)).text
-        return content.decode("utf-8-sig")
+        return decoded(content, str(path))
     except OSError as error:
         raise InputError(f"can't be read: {error.strerror}", str(path)) from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"is no UTF-8 text: byte {error.start} is {content[error.start]:#04x}", str(path)) from error
 
 
 def print_findings(found: Sequence[NoteFinding]) -> None:

@@ -39,7 +39,8 @@ def serve(
         raise ConfigurationError("beyond loopback a key is needed: set EVIGRAPH_LLM_KEY")
 
     with err().status(f"Loading {model} …"):
-        address = start_server(model, host=host, port=port, context=context, at_once=at_once, threads=threads, key=key)
+        server = start_server(model, host=host, port=port, context=context, at_once=at_once, threads=threads, key=key)
+    address = server.listening_address
     err().print(f"{model.name} answers at {address}/v1; EVIGRAPH_LLM_URL={address}/v1 uses it. Ctrl-C ends it.")
     done = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):

@@ -40,7 +40,7 @@ def describe(
     json: Json = False,
 ) -> None:
     """Describes a picture with its caption as facts, each from box, OCR or words."""
-    from api.pictures import load_reader
+    from encoders.vision.load import load_reader
 
     if not detector:
         raise InputError("a detector is needed: --detector, or EVIGRAPH_DETECTOR")
@@ -80,8 +80,9 @@ def scene(
     json: Json = False,
 ) -> None:
     """Says what a driver may do in a scene, by which rules, on what evidence."""
-    from api.pictures import boxes_of_picture, load_reader
+    from api.pictures import boxes_of_picture
     from api.scene_boxes import boxes_of_file
+    from encoders.vision.load import load_reader
     from reasoning.traffic.scenes import SceneJudge
 
     if not (sentence or flag or detections or picture):

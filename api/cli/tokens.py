@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -12,11 +12,7 @@ from api.cli.common import EVALUATE, TRAIN, Json, Progress, group, out, print_js
 from kg.errors import InputError
 from kg.extras import needs_extra
 
-if TYPE_CHECKING:
-    pass
-
 TUNE = "Search for the settings of a training."
-Lines = Annotated[Path, typer.Option(help="CoNLL lines: token, tag, and anything.")]
 _WHAT = "models that train and tag"
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -22,12 +21,11 @@ from encoders.forecast.profile import Profile
 from encoders.forecast.series import Array, SensorSeries
 from encoders.forecast.trees import Trees
 from encoders.forecast.windows import FUTURE, PAST, Scale, by_day, hide, starts, targets
+from encoders.progress import Progress, quiet
 from encoders.weights import best_device
 from kg.errors import InputError
 
 COVERED = QUANTILES[-1] - QUANTILES[0]
-Progress = Callable[[str, int, int], None]
-"""What is being done, how much of it is done, and of how much; what it raises ends the training."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +59,7 @@ class ForecastSettings:
     seed: int = 0
 
 
-def train_forecaster(
-    series: SensorSeries, settings: ForecastSettings, progress: Progress = lambda _what, _done, _of: None
-) -> Forecaster:
+def train_forecaster(series: SensorSeries, settings: ForecastSettings, progress: Progress = quiet) -> Forecaster:
     """A forecaster of these sensors.
 
     Raises:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 
 from encoders.graph.entity_embeddings import EntityEmbeddings, members_of
+from encoders.progress import Progress, quiet
 from kg.errors import InputError, NotFoundError
 from kg.snapshot import Snapshot, load_snapshot, refresh_snapshot
 from kg.store import GraphStore
@@ -19,9 +19,6 @@ from kg.vectors import Near
 _PART = 2_000
 _SAME = 1e-5
 """Numbers that differ less count as equal: sums over a neighbourhood come in another order than over the whole."""
-
-Progress = Callable[[str, int, int], None]
-"""What is being done, how much of it is done, and of how much; called from a thread, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +45,7 @@ async def embed_graph(
     domain: str,
     cache: Path,
     folder: Path,
-    progress: Progress = lambda _what, _done, _of: None,
+    progress: Progress = quiet,
     *,
     anew: bool = False,
 ) -> Embedded:

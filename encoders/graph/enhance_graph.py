@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import shutil
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from encoders.graph.enhancement_settings import EnhancementSettings
 from encoders.graph.last_run import LastRun, Marks, marks
 from encoders.graph.model import LinkPredictor
 from encoders.graph.ways import WAYS
+from encoders.progress import Progress, quiet
 from kg.derived import DerivedDocument
 from kg.errors import InputError
 from kg.model import Claim, Source
@@ -34,9 +34,6 @@ READER = "links@1"
 _SHOWN = ("hidden", "found", "ece", "precision")
 _PART = 256
 """Entities whose predictions are kept in one file."""
-
-Progress = Callable[[str, int, int], None]
-"""What is being done, how much of it is done, and of how much; called from a thread, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +76,7 @@ async def enhance_graph(
     settings: EnhancementSettings,
     cache: Path,
     folder: Path,
-    progress: Progress = lambda _what, _done, _of: None,
+    progress: Progress = quiet,
 ) -> Enhanced:
     """Predicts links of a domain and writes them, instead of what earlier runs said of the same relations.
 

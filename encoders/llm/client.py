@@ -144,12 +144,6 @@ class LlmClient:
             await asyncio.to_thread(self._replies.put, request, reply)
         return reply
 
-    def is_recorded(self, messages: Sequence[Message], *, schema: Mapping[str, Any] | None = None, most: int) -> bool:
-        """Whether a reply to this, as `complete` asks it, is kept."""
-        return (
-            self._replies is not None and self._replies.get(self._request(messages, schema, most, 0.0, 0)) is not None
-        )
-
     async def stream(
         self, messages: Sequence[Message], *, most: int = 1024, temperature: float = 0.0
     ) -> AsyncIterator[str]:

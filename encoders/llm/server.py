@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from kg.errors import ConfigurationError, InputError
 from kg.extras import needs_extra
 
 
-def start_server(model: Path, *, host: str, port: int, context: int, at_once: int, threads: int, key: str = "") -> str:
-    """Starts it in threads of this process, and tells its address, such as `http://127.0.0.1:8080`.
+def start_server(model: Path, *, host: str, port: int, context: int, at_once: int, threads: int, key: str = "") -> Any:  # noqa: ANN401
+    """Starts it in threads of this process; the server has a `listening_address`, and ends when it is forgotten.
 
     Args:
         model: GGUF file.
@@ -42,12 +43,6 @@ def start_server(model: Path, *, host: str, port: int, context: int, at_once: in
     if key:
         parameters.api_keys = [key]
     try:
-        server = xllamacpp.Server(parameters)
+        return xllamacpp.Server(parameters)
     except (RuntimeError, ValueError) as error:
         raise ConfigurationError(f"{host}:{port}: the model can't be served: {error}") from error
-    _running.append(server)
-    return str(server.listening_address)
-
-
-_running: list[object] = []
-"""Servers end when they are forgotten."""

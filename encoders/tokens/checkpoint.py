@@ -51,7 +51,7 @@ class Checkpoint:
     def save(
         self, standing: Standing, model: nn.Module, optimiser: torch.optim.Optimizer, draw: torch.Generator
     ) -> None:
-        """Keeps a state; the JSON file comes last, and tells by a hash which tensors it is of."""
+        """Keeps a state; the JSON file goes first and comes last, so that it is never of other tensors."""
         self._folder.mkdir(parents=True, exist_ok=True)
         tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
         tensors |= {f"best.{name}": tensor for name, tensor in standing.best_weights.items()}

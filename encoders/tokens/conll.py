@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kg.errors import InputError
+from kg.utf8 import decoded
 
 _DOCUMENT = "-DOCSTART-"
 OUTSIDE = "O"
@@ -36,13 +37,10 @@ def read_conll(path: Path, tags: Sequence[str] = ()) -> list[Sentence]:
         InputError: a line without tag, a tag that is not known, no UTF-8, no sentence; names file and line.
     """
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        content = path.read_bytes()
     except OSError as error:
         raise InputError(f"can't be read: {error.strerror}", str(path)) from error
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"is no UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}", str(path)
-        ) from error
+    text = decoded(content, str(path))
     found: list[Sentence] = []
     words: list[str] = []
     said: list[str] = []

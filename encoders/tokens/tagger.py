@@ -21,7 +21,7 @@ _WEIGHTS, _CARD, _BACKBONE = "model.safetensors", "card.json", "backbone"
 
 
 @dataclass(frozen=True, slots=True)
-class Entity:
+class NamedEntity:
     """A named entity of a text.
 
     Attributes:
@@ -64,7 +64,7 @@ class TokenTagger:
             found[at] = tuple(self.tags[tag] for tag in tags)
         return found
 
-    def encode(self, texts: Sequence[str], batch: int = 8) -> list[list[Entity]]:
+    def encode(self, texts: Sequence[str], batch: int = 8) -> list[list[NamedEntity]]:
         """The entities of each text, in its order; what stands around a sentence is read too.
 
         Args:
@@ -73,7 +73,7 @@ class TokenTagger:
         """
         found = []
         for text in texts:
-            entities: list[Entity] = []
+            entities: list[NamedEntity] = []
             places = [[(token.idx, token.idx + len(token)) for token in one if not token.is_space]
                       for one in self._splitter(text).sents]  # fmt: skip
             places = [one for one in places if one]
@@ -82,7 +82,7 @@ class TokenTagger:
                 for first, behind, kind in spans([self.tags[tag] for tag in tags]):
                     start, end = places[at][first][0], places[at][behind - 1][1]
                     confidence = sum(sure[first:behind]) / (behind - first)
-                    entities.append(Entity(start, end, text[start:end], kind, round(confidence, 4)))
+                    entities.append(NamedEntity(start, end, text[start:end], kind, round(confidence, 4)))
             found.append(entities)
         return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import nn
 
+from encoders.progress import Progress, quiet
 from encoders.tokens.checkpoint import Checkpoint, Standing, fingerprint
 from encoders.tokens.conll import Sentence, tags_of
 from encoders.tokens.crf import may_follow
@@ -25,8 +26,6 @@ from kg.errors import InputError
 
 Method = Literal["full", "lora", "head"]
 METHODS: tuple[Method, ...] = get_args(Method)
-Progress = Callable[[str, int, int], None]
-"""What is being done, how much of it is done, and of how much; what it raises ends the training."""
 _WARM = 0.1
 
 
@@ -73,7 +72,7 @@ def train_tagger(
     valid: Sequence[Sentence],
     backbone: str,
     settings: TaggerSettings,
-    progress: Progress = lambda _what, _done, _of: None,
+    progress: Progress = quiet,
     checkpoint: Path | None = None,
 ) -> TokenTagger:
     """A tagger for the tags of the sentences.
@@ -103,12 +102,12 @@ def train_tagger(
         "parameters": sum(weight.numel() for weight in model.parameters()),
         "trained": sum(weight.numel() for weight in trained),
     }  # fmt: skip
-    tagger = TokenTagger(model, tokenizer, card)
+    made_of = fingerprint(asdict(settings) | {"backbone": backbone}, sentences, valid)
+    tagger = TokenTagger(model, tokenizer, card | {"id": made_of[:8]})
     pieces = cut(sentences, tokenizer, tags, longest=settings.window - 2)
     per_epoch = math.ceil(len(windows_of(pieces, settings.window, 0)) / settings.batch)
     optimiser = _optimiser(model, settings)
     draw = torch.Generator().manual_seed(settings.seed)
-    made_of = fingerprint(asdict(settings) | {"backbone": backbone}, sentences, valid)
     kept = Checkpoint(checkpoint, made_of) if checkpoint is not None else None
     now = kept.load(model, optimiser, draw) if kept is not None else Standing()
     started = time.perf_counter() - (now.history[-1]["seconds"] if now.history else 0.0)
@@ -136,24 +135,15 @@ def train_tagger(
         now.history.append({"epoch": now.epochs + 1, "span_f1": report["span_f1"], "micro": report["micro"]["f1"],
                             "macro": report["macro"]["f1"], "seconds": time.perf_counter() - started})  # fmt: skip
         if report["span_f1"] > now.best:
-            now.best, now.best_epoch, now.best_weights = (
-                report["span_f1"],
-                now.epochs,
-                copy.deepcopy(model.state_dict()),
-            )
+            now.best, now.best_epoch = report["span_f1"], now.epochs
+            now.best_weights = copy.deepcopy(model.state_dict())
         now.epochs += 1
         if kept is not None:
             kept.save(now, model, optimiser, draw)
     model.load_state_dict(now.best_weights)
     if settings.method == "lora":
         model.backbone = model.backbone.merge_and_unload()
-    tagger.card |= {
-        "epochs_run": now.epochs,
-        "best_epoch": now.best_epoch + 1,
-        "history": now.history,
-        "id": made_of[:8],
-    }
-    tagger.name = f"tokens@{made_of[:8]}"
+    tagger.card |= {"epochs_run": now.epochs, "best_epoch": now.best_epoch + 1, "history": now.history}
     model.eval()
     if kept is not None:
         kept.remove()

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from encoders.progress import Progress
 from encoders.tokens.conll import Sentence
-from encoders.tokens.training import Progress, TaggerSettings, train_tagger
+from encoders.tokens.training import TaggerSettings, train_tagger
 from kg.extras import needs_extra
 
 

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from encoders.tokens.tagger import Entity as NamedEntity
-from encoders.tokens.tagger import TokenTagger
+from encoders.tokens.tagger import NamedEntity, TokenTagger
 from ingestion.extraction.passages import Passage
 from ingestion.readers.llm_candidates import End, Statement
 from ingestion.readers.llm_placing import Origin, Placing

@@ -13,7 +13,7 @@ from encoders.llm.client import LlmClient, LlmOptions, LlmUsage
 from encoders.llm.replies import ReplyFolder
 from ingestion.extraction.chunks import Chunk, chunks_of
 from ingestion.extraction.passages import Passage
-from ingestion.extraction.statements import Extraction, FoundStatement, StatementExtractor, example_of, forms_of
+from ingestion.extraction.statements import Extraction, FoundStatement, StatementExtractor, example_of, forms_of, prompt
 from ingestion.readers.llm_candidates import End, Statement, shown
 from ingestion.readers.llm_placing import Origin, Placing
 from kg.errors import EvigraphError, InputError, ModelUnavailableError, words_of
@@ -65,14 +65,16 @@ class ModelStatements:
             InputError: the model can't be asked about a chunk. What was read before is kept, so that the document is
                 read on from there when it is loaded again.
         """
-        if self._dry:
-            asyncio.run(self._count(passage))
         usage = LlmUsage()
         chunks = chunks_of(passage.text)
         while some := list(islice(chunks, _AT_ONCE)):
             for chunk, found in zip(some, asyncio.run(self._read(some, usage)), strict=True):
                 place = f"c{chunk.start}"
                 if self._dry and isinstance(found, ModelUnavailableError):
+                    self._chunks += 1
+                    self._tokens += (
+                        sum(_tokens(one.content) for one in prompt(chunk.text, self._forms, self._examples)) + _ANSWER
+                    )
                     continue
                 if isinstance(found, EvigraphError):
                     raise InputError(words_of(found), place) from found
@@ -80,14 +82,6 @@ class ModelStatements:
                     yield Rejected(refused.reason, place, shown(refused.item), passage.document)
                 for statement in found.statements:
                     yield from self._placed(statement, chunk, passage)
-
-    async def _count(self, passage: Passage) -> None:
-        async with LlmClient(self._options, self._replies) as client:
-            extractor = StatementExtractor(client, self._forms, self._examples)
-            for chunk in chunks_of(passage.text):
-                if not extractor.is_recorded(chunk.text):
-                    self._chunks += 1
-                    self._tokens += sum(_tokens(one.content) for one in extractor.prompt(chunk.text)) + _ANSWER
 
     async def _read(self, chunks: Sequence[Chunk], usage: LlmUsage) -> list[Extraction | EvigraphError]:
         async with LlmClient(self._options, self._replies, usage) as client:

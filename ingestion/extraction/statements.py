@@ -114,6 +114,20 @@ def _ends(classes: frozenset[str]) -> str:
     return " or ".join(sorted(words(name) for name in classes)) or "thing"
 
 
+def prompt(text: str, forms: Sequence[RelationForm], examples: Sequence[Example] = ()) -> list[Message]:
+    """What a model is asked about a text.
+
+    Args:
+        text: one chunk.
+        forms: the relations.
+        examples: texts with their statements, shown first.
+    """
+    listed = "\n".join(f"{form.name}: {form.subject} → {form.object}" for form in forms)
+    system = Message("system", f"{_SYSTEM}\n\nRelations (subject → object):\n{listed}")
+    shown = [message for example in examples for message in _shown(example)]
+    return [system, *shown, Message("user", _numbered(text))]
+
+
 class StatementExtractor:
     """Asks a model for the statements of texts.
 
@@ -126,38 +140,22 @@ class StatementExtractor:
     def __init__(self, client: LlmClient, forms: Sequence[RelationForm], examples: Sequence[Example] = ()) -> None:
         self._client = client
         self._names = [form.name for form in forms]
-        listed = "\n".join(f"{form.name}: {form.subject} → {form.object}" for form in forms)
-        self._before = [Message("system", f"{_SYSTEM}\n\nRelations (subject → object):\n{listed}")]
-        for example in examples:
-            self._before += _shown(example)
-
-    def prompt(self, text: str, examples: Sequence[Example] = ()) -> list[Message]:
-        """What the model is asked.
-
-        Args:
-            text: to be read.
-            examples: more of them, for this text.
-        """
-        shown = [message for example in examples for message in _shown(example)]
-        return [*self._before, *shown, Message("user", _numbered(text))]
-
-    def is_recorded(self, text: str) -> bool:
-        """Whether a text was read before, so that it costs nothing."""
-        schema = _schema(self._names, len(sentences_of(text)))
-        return self._client.is_recorded(self.prompt(text), schema=schema, most=_MOST_TOKENS)
+        self._forms, self._examples = forms, examples
 
     async def extract(self, text: str, examples: Sequence[Example] = ()) -> Extraction:
         """What a text states.
 
         Args:
             text: one chunk.
-            examples: see `prompt`.
+            examples: more of them, for this text.
 
         Raises:
             ModelUnavailableError: the model can't be asked.
         """
         schema = _schema(self._names, len(sentences_of(text)))
-        reply = await self._client.complete(self.prompt(text, examples), schema=schema, most=_MOST_TOKENS)
+        reply = await self._client.complete(
+            prompt(text, self._forms, [*self._examples, *examples]), schema=schema, most=_MOST_TOKENS
+        )
         return self.checked(text, reply)
 
     def checked(self, text: str, reply: LlmReply) -> Extraction:
@@ -171,17 +169,19 @@ class StatementExtractor:
             return Extraction((), (RefusedStatement(reason, reply.text[:2000]),), reply)
         found: dict[tuple[str, str, str], FoundStatement] = {}
         refused: list[RefusedStatement] = []
-        sentences = sentences_of(text)
+        sentences, known = sentences_of(text), _letters(text)
         for item in items if isinstance(items, list) else ():
-            said = self._statement(item, text, sentences)
+            said = self._statement(item, text, sentences, known)
             if isinstance(said, str):
                 refused.append(RefusedStatement(said, item))
             else:
                 found.setdefault((said.subject, said.relation, said.object), said)
         return Extraction(tuple(found.values()), tuple(refused), reply)
 
-    def _statement(self, item: object, text: str, sentences: Sequence[tuple[int, int]]) -> FoundStatement | str:
-        """The statement, or why it is refused."""
+    def _statement(
+        self, item: object, text: str, sentences: Sequence[tuple[int, int]], known: str
+    ) -> FoundStatement | str:
+        """The statement, or why it is refused; `known` are the letters of the text."""
         if not isinstance(item, dict):
             return "is no object"
         values = [item.get(name) for name in ("subject", "relation", "object")]
@@ -194,7 +194,7 @@ class StatementExtractor:
         if not isinstance(number, int) or not 1 <= number <= len(sentences):
             return f"there is no sentence {number!r}"
         start, end = sentences[number - 1]
-        known, cited = _letters(text), _letters(text[start:end])
+        cited = _letters(text[start:end])
         for name, said in (("subject", subject), ("object", object_)):
             if not _letters(said) or _letters(said) not in known:
                 return f"the {name} is not in the text"

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from encoders.vision.load import load_reader
 from ingestion.extraction.passages import Passage, Place
 from ingestion.readers.base import Document
 from ingestion.readers.checked import Box
@@ -20,17 +21,17 @@ from ingestion.readers.detection import (
     key_of,
     medium_records,
 )
-from ingestion.readers.written import WrittenReader, content_of
+from ingestion.readers.written import ExtractingReader, content_of, model_source
 from kg.errors import InputError
 from kg.extras import needs_extra
-from kg.model import Record, Rejected, Source, Value
+from kg.model import Record, Rejected, Source
 
 if TYPE_CHECKING:
     from encoders.vision.detector import SeenBox
     from encoders.vision.reading import PictureReader
 
 
-class ImageReader(WrittenReader):
+class ImageReader(ExtractingReader):
     """Each object and each line of text is a detection with its box; the text on an object is the object's, too.
 
     Attributes:
@@ -40,17 +41,11 @@ class ImageReader(WrittenReader):
     name = "image"
     extensions: tuple[str, ...] = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
     example = "evigraph ingest image pictures/"
-    class_ = "Medium"
-
     detector: str | None = None
 
     @cached_property
     def _models(self) -> PictureReader:
-        with needs_extra("vision", "reading pictures"):
-            from encoders.vision.detector import load_detector
-            from encoders.vision.ocr import TextReader
-            from encoders.vision.reading import PictureReader
-        return PictureReader(load_detector(self.detector) if self.detector else None, TextReader())
+        return load_reader(self.detector)
 
     def read(self, document: Document) -> Iterator[Record]:
         """The picture, what is seen in it, and what its text says; see `Reader.read`."""
@@ -83,12 +78,7 @@ class ImageReader(WrittenReader):
 
     def _source(self, seen: SeenBox, document: str) -> Source:
         model = self._models.text_reader if seen.label == "text" else self._models.detector
-        name, _, version = (model.name if model else "").partition("@")
-        id_ = curie("model", f"{name}@{version}")
-        return Source(id_, "model", name, model=name, version=version, document=document)
-
-    def passage(self, document: Document) -> tuple[Passage, dict[str, Value]]:  # noqa: D102 (as `WrittenReader`)
-        raise NotImplementedError("pictures are more than their text")
+        return model_source(model.name if model else "", document)
 
 
 def _detection(seen: SeenBox, number: int, medium: Medium) -> Detection:

@@ -10,8 +10,9 @@ from ingestion.extraction.concepts import ConceptExtractor, mention_claim
 from ingestion.extraction.passages import Passage
 from ingestion.readers.base import Document
 from ingestion.readers.pdf import PdfReader
-from ingestion.readers.written import content_of, decoded
+from ingestion.readers.written import content_of
 from kg.model import Entity, Record, Value
+from kg.utf8 import decoded
 
 _DOCUMENTS = (b"%PDF-", b"\xff\xd8\xff", b"\x89PNG", b"II*\x00", b"MM\x00*", b"RIFF", b"BM")
 _FINDING = {"present": "HAS_PHENOTYPE", "excluded": "EXCLUDES_PHENOTYPE"}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from encoders.vision.load import load_text_reader, text_of_document
 from ingestion.extraction.passages import Passage, Place
 from ingestion.readers.base import Document
 from ingestion.readers.written import WrittenReader, content_of
-from kg.extras import needs_extra
 from kg.model import Value
 
 if TYPE_CHECKING:
@@ -24,9 +24,7 @@ class PdfReader(WrittenReader):
 
     @cached_property
     def _ocr(self) -> TextReader:
-        with needs_extra("vision", "reading documents"):
-            from encoders.vision.ocr import TextReader
-        return TextReader()
+        return load_text_reader()
 
     def passage(self, document: Document) -> tuple[Passage, dict[str, Value]]:
         """See `WrittenReader.passage`."""
@@ -38,8 +36,6 @@ class PdfReader(WrittenReader):
         Raises:
             InputError: it is neither, is encrypted or broken, or too large.
         """
-        with needs_extra("vision", "reading documents"):
-            from encoders.vision.documents import read_document
-        read = read_document(content, self._ocr, str(document.path))
+        read = text_of_document(content, self._ocr, str(document.path))
         places = [Place(p.start, p.end, p.page, p.box, None, p.confidence) for p in read.parts]
         return Passage(document.id, read.text, places)

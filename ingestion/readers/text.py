@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ingestion.extraction.passages import Passage
 from ingestion.readers.base import Document
-from ingestion.readers.written import WrittenReader, content_of, decoded
+from ingestion.readers.written import WrittenReader, content_of
 from kg.model import Value
+from kg.utf8 import decoded
 
 
 class TextReader(WrittenReader):

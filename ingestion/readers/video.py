@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
-from ingestion.readers.base import Document, find_documents
+from ingestion.readers.base import Document
 from ingestion.readers.checked import Box
 from ingestion.readers.detection import Detection, Medium, Said, Track, curie, detection_records, key_of
-from ingestion.readers.written import content_of
+from ingestion.readers.written import ModelReader, content_of, model_source
 from kg.errors import ConfigurationError, InputError
 from kg.extras import needs_extra
-from kg.model import Record, Rejected, Source
+from kg.model import Record, Rejected
 
 RATE = 2.0
 """Frames a second that are looked at."""
 
 
-class VideoReader:
+class VideoReader(ModelReader):
     """Each box is a detection at its second, and each thing that is followed a track.
 
     Attributes:
@@ -25,17 +24,9 @@ class VideoReader:
     """
 
     name = "video"
-    version = "1"
     extensions: tuple[str, ...] = (".mp4", ".mkv", ".mov", ".avi")
     example = "evigraph ingest video films/"
-    replayable = False
     detector: str | None = None
-
-    def documents(self, path: Path | None = None, name: str | None = None) -> Iterator[Document]:
-        """One for each film; see `Reader.documents`."""
-        if path is None:
-            raise InputError("reader video needs a file or folder")
-        return find_documents(self, path, name)
 
     def read(self, document: Document) -> Iterator[Record]:
         """What is seen; see `Reader.read`.
@@ -50,9 +41,7 @@ class VideoReader:
             from encoders.vision.films import frames_of
             from encoders.vision.tracking import Tracker
         detector, tracker, said = load_detector(self.detector), Tracker(), Said()
-        name, _, version = detector.name.partition("@")
-        id_ = curie("model", f"{name}@{version}")
-        source = Source(id_, "model", name, model=name, version=version, document=document.id)
+        source = model_source(detector.name, document.id)
         film = curie("video", key_of(document.id))
         try:
             for frame in frames_of(content_of(document), RATE, str(document.path)):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ingestion.extraction.passages import Extractor, Passage
 from ingestion.readers.base import Document, find_documents
+from ingestion.readers.detection import curie
 from kg.errors import InputError
 from kg.model import Entity, Record, Rejected, Source, Value
 
@@ -16,28 +17,51 @@ MOST_BYTES = 200_000_000
 """Of one document."""
 
 
-class WrittenReader(ABC):
-    """A document that is read for its words.
+class ModelReader(ABC):
+    """What models read.
 
     Attributes:
         replayable: a record's number tells nothing here, since models may say more the next time.
-        extractors: find claims in the text; the service sets them, see `EVIGRAPH_EXTRACTORS`.
     """
 
     name: str
     version = "1"
     extensions: tuple[str, ...]
     example: str
-    mentions = True
-    class_ = "Document"
     replayable = False
-    extractors: Sequence[Extractor] = ()
 
     def documents(self, path: Path | None = None, name: str | None = None) -> Iterator[Document]:
         """One for each file; see `Reader.documents`."""
         if path is None:
             raise InputError(f"reader {self.name} needs a file or folder")
         return find_documents(self, path, name)
+
+    @abstractmethod
+    def read(self, document: Document) -> Iterator[Record]:
+        """A document's records; see `Reader.read`."""
+
+
+class ExtractingReader(ModelReader):
+    """What has words in it.
+
+    Attributes:
+        extractors: find claims in the text; the service sets them, see `EVIGRAPH_EXTRACTORS`.
+    """
+
+    mentions = True
+    extractors: Sequence[Extractor] = ()
+
+    def claims(self, passage: Passage) -> Iterator[Record]:
+        """What the extractors find."""
+        for extractor in self.extractors:
+            yield replace(extractor.source, document=passage.document)
+            yield from extractor.records(passage)
+
+
+class WrittenReader(ExtractingReader):
+    """A document that is its words."""
+
+    class_ = "Document"
 
     def read(self, document: Document) -> Iterator[Record]:
         """The document, and what its text says; see `Reader.read`."""
@@ -50,12 +74,6 @@ class WrittenReader(ABC):
         properties = {"name": document.path.name, **described}
         yield Entity(document.id, (self.class_,), document.id, properties, document.id, "text")
         yield from self.claims(passage)
-
-    def claims(self, passage: Passage) -> Iterator[Record]:
-        """What the extractors find."""
-        for extractor in self.extractors:
-            yield replace(extractor.source, document=passage.document)
-            yield from extractor.records(passage)
 
     @abstractmethod
     def passage(self, document: Document) -> tuple[Passage, dict[str, Value]]:
@@ -78,13 +96,12 @@ def content_of(document: Document, most: int = MOST_BYTES) -> bytes:
         return file.read()
 
 
-def decoded(content: bytes, place: str) -> str:
-    """Text of UTF-8.
+def model_source(name: str, document: str) -> Source:
+    """The source that a model is.
 
-    Raises:
-        InputError: it is none; names the byte.
+    Args:
+        name: of the model, `@` and its version.
+        document: that describes it.
     """
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"is no UTF-8 text: byte {error.start} is {content[error.start]:#04x}", place) from error
+    model, _, version = name.partition("@")
+    return Source(curie("model", f"{model}@{version}"), "model", model, model=model, version=version, document=document)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from encoders.progress import Progress, quiet
 from kg.errors import InputError
 from reasoning.diagnosis.cases import Case
 from reasoning.diagnosis.evaluation import rank_of
@@ -19,7 +20,6 @@ from reasoning.diagnosis.notes import NoteReader, present_and_excluded
 from reasoning.diagnosis.questions import next_questions
 from reasoning.diagnosis.ranking import DiagnosisModel, Ranking
 from reasoning.diagnosis.scan import findings_of
-from reasoning.diagnosis.training import Progress, quiet
 from reasoning.json_lines import json_lines
 
 _OFFERED = 40
@@ -112,7 +112,7 @@ def evaluate_complaints(
         no = {*_ids((*one.absent, *one.asked_absent), notes)} - yes
         ranking = _rank(model, case)
         ranks[""].append(rank_of(ranking, truth))
-        own[""].append(_rank_among(ranking, truth, among))
+        own[""].append(rank_of(ranking, truth, among))
         asked: set[str] = set()
         for _ in range(questions):
             offered = next_questions(
@@ -132,7 +132,7 @@ def evaluate_complaints(
             answered += 1
             ranking = _rank(model, case)
         ranks["_asked"].append(rank_of(ranking, truth))
-        own["_asked"].append(_rank_among(ranking, truth, among))
+        own["_asked"].append(rank_of(ranking, truth, among))
     found: dict[str, float] = {
         "n": len(ranks[""]), "n_unknown": unknown, "without_finding": without, "among": len(among),
         "answered": round(100 * answered / max(asked_for, 1), 1),
@@ -148,15 +148,6 @@ def evaluate_complaints(
 
 def _rank(model: DiagnosisModel, case: Case) -> Ranking:
     return model.rank(findings_of(case, model.annotations), catalogue=None)
-
-
-def _rank_among(ranking: Ranking, truth: int, among: np.ndarray) -> float:
-    """Rank of a disease among some; those with equal scores share the middle rank."""
-    at = np.isin(ranking.candidates, among)
-    scores, own = ranking.score[at], ranking.score[ranking.candidates == truth]
-    if len(own) == 0:
-        return float(len(among))
-    return float((scores > own[0]).sum() + ((scores == own[0]).sum() + 1) / 2)
 
 
 def _ids(names: Sequence[str], notes: NoteReader) -> tuple[str, ...]:

@@ -13,30 +13,30 @@ from collections.abc import Sequence
 import numpy as np
 
 from encoders.calibration import expected_calibration_error
-from reasoning.diagnosis.annotations import PhenotypeAnnotations
+from encoders.progress import Progress, quiet
+from reasoning.diagnosis.annotations import Ints, PhenotypeAnnotations
 from reasoning.diagnosis.cases import Case
 from reasoning.diagnosis.ranking import DiagnosisModel, Ranking
 from reasoning.diagnosis.scan import Index, Parameters, findings_of
 from reasoning.diagnosis.solved import SolvedPatients
 from reasoning.diagnosis.training import (
     CATALOGUE,
-    Progress,
     Settings,
     cross_fit,
     judged,
     known_disease,
-    quiet,
     real_queries,
     simulated_queries,
 )
 
 
-def rank_of(ranking: Ranking, disease: int) -> float:
-    """Rank of a disease from 1; equal scores share the middle rank."""
+def rank_of(ranking: Ranking, disease: int, among: Ints | None = None) -> float:
+    """Rank of a disease from 1, among all that are ranked or some; equal scores share the middle rank."""
     own = ranking.score[ranking.candidates == disease]
+    scores = ranking.score if among is None else ranking.score[np.isin(ranking.candidates, among)]
     if len(own) == 0:
-        return float(len(ranking.candidates) + 1)
-    return float((ranking.score > own[0]).sum() + ((ranking.score == own[0]).sum() + 1) / 2)
+        return float(len(scores) + 1)
+    return float((scores > own[0]).sum() + ((scores == own[0]).sum() + 1) / 2)
 
 
 def evaluate(

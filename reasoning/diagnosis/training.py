@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders.calibration import expected_calibration_error
+from encoders.progress import Progress, quiet
 from kg.errors import InputError
 from reasoning.diagnosis.annotations import Bools, Floats, Ints, PhenotypeAnnotations
 from reasoning.diagnosis.cases import Case
@@ -31,8 +32,6 @@ from reasoning.diagnosis.solved import SolvedPatients
 CATALOGUE = "OMIM"
 """Catalogue whose diseases are ranked in training and in evaluation."""
 
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and how much there is."""
 
 _BOOSTING: dict[str, Any] = {
     "num_leaves": 15,
@@ -327,10 +326,6 @@ def figures(queries: Sequence[Query], scores: Sequence[Floats], calibration: Cal
     top, right = _tops(queries, scores, calibration)
     found = {f"top{k}": round(100 * float((rank <= k).mean()), 1) for k in (1, 3, 10)}
     return found | {"mrr": round(float((1 / rank).mean()), 3), "ece": round(expected_calibration_error(top, right), 3)}
-
-
-def quiet(_what: str, _done: int, _of: int) -> None:
-    """No progress shown."""
 
 
 def train(

@@ -3,7 +3,6 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
-import orjson
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -18,6 +17,7 @@ from encoders.tokens.tagger import TokenTagger  # noqa: E402
 from encoders.tokens.training import TaggerSettings, train_tagger  # noqa: E402
 from encoders.tokens.windows import CutSentence, windows_of  # noqa: E402
 from kg.errors import InputError  # noqa: E402
+from tests.support.commands import run_json  # noqa: E402
 
 WORDS = ("the", "in", "lives", "works", "saw", "and", "for", "anna", "berlin", "paris", "siemens", "##s", "##n", ".")
 PEOPLE, PLACES = ("Anna", "Otto Hahn", "Lise Meitner"), ("Berlin", "Paris", "New York")
@@ -195,21 +195,13 @@ def test_commands(capfd: pytest.CaptureFixture[str], backbone: str, tmp_path: Pa
     both = ["--train", str(tmp_path / "train"), "--valid", str(tmp_path / "valid"), "--backbone", backbone]
     out = str(tmp_path / "out")
     run = ["train", "tokens", *both, "--out", out, "--epochs", "1", "--rate", "0.002", "--json"]
-    assert _run(capfd, *run)["epochs_run"] == 1
-    report = _run(capfd, "evaluate", "ner", str(tmp_path / "valid"), "--model", out, "--json")
+    assert run_json(capfd, *run)["epochs_run"] == 1
+    report = run_json(capfd, "evaluate", "ner", str(tmp_path / "valid"), "--model", out, "--json")
     assert report["tokens"] == sum(len(one.words) for one in sentences(20, 1))
     assert {"precision", "recall", "f1"} == set(report["micro"])
     assert set(report["labels"]) >= {"O", "B-PER", "I-LOC"}
-    tuned = _run(capfd, "tune", "tokens", *both, "--trials", "2", "--epochs", "1", "--sentences", "10", "--json")
+    tuned = run_json(capfd, "tune", "tokens", *both, "--trials", "2", "--epochs", "1", "--sentences", "10", "--json")
     assert len(tuned["trials"]) == 2
     with pytest.raises(SystemExit):
         main(["evaluate", "ner", str(tmp_path / "valid"), "--model", str(tmp_path)])
     assert "no tagger" in capfd.readouterr().err
-
-
-def _run(capfd: pytest.CaptureFixture[str], *words: str) -> dict:  # type: ignore[type-arg]
-    with pytest.raises(SystemExit) as end:
-        main(words)
-    printed = capfd.readouterr()
-    assert end.value.code == 0, printed.err
-    return orjson.loads(printed.out)

@@ -24,7 +24,7 @@ from ingestion.extraction.concepts import ConceptExtractor
 from ingestion.pipeline import IngestionReport, ingest
 from ingestion.readers.audio import AudioReader
 from ingestion.readers.base import get_reader
-from ingestion.readers.written import WrittenReader
+from ingestion.readers.written import ExtractingReader
 from ingestion.replay import replay
 from kg.errors import ConfigurationError
 from kg.store import GraphStore
@@ -48,7 +48,7 @@ class WrittenContract(ReaderContract):
     @pytest.fixture(autouse=True)
     def extractors(self, monkeypatch: pytest.MonkeyPatch) -> None:
         names = [ConceptName("HP:0001250", "Seizure"), ConceptName("HP:0001251", "Ataxia")]
-        monkeypatch.setattr(WrittenReader, "extractors", [ConceptExtractor(ConceptReader(names))])
+        monkeypatch.setattr(ExtractingReader, "extractors", [ConceptExtractor(ConceptReader(names))])
 
     def content(self) -> bytes:
         return NOTE.encode()

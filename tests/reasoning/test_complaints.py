@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import orjson
 import pytest
 
-from api.cli import main
 from kg.errors import InputError
 from reasoning.diagnosis.complaint_evaluation import read_complaints
 from tests.ingestion.test_disease_records import RECORDS
+from tests.support.commands import run_json
 
 COMPLAINTS = [
     {"text": "一直流清鼻涕，打喷嚏，没有发烧。", "asked_present": ["鼻痒"], "asked_absent": ["咳嗽"],
@@ -23,27 +22,19 @@ COMPLAINTS = [
 ]  # fmt: skip
 
 
-def _run(capfd: pytest.CaptureFixture[str], *words: str) -> dict:  # type: ignore[type-arg]
-    with pytest.raises(SystemExit) as end:
-        main(words)
-    printed = capfd.readouterr()
-    assert end.value.code == 0, printed.err
-    return orjson.loads(printed.out)
-
-
 def test_complaints_lead_to_diseases(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "records.jsonl").write_text("\n".join(json.dumps(one) for one in RECORDS), encoding="utf-8")
     (tmp_path / "complaints.jsonl").write_text("\n".join(json.dumps(one) for one in COMPLAINTS), encoding="utf-8")
     graph = ["--graph", f"embedded:{tmp_path / 'graph'}", "--data", str(tmp_path / "data")]
-    loaded = _run(capfd, *graph, "ingest", "disease_records", str(tmp_path / "records.jsonl"), "--json")
+    loaded = run_json(capfd, *graph, "ingest", "disease_records", str(tmp_path / "records.jsonl"), "--json")
     assert loaded["rejected"] == 0
     note = tmp_path / "note.txt"
     note.write_text(COMPLAINTS[1]["text"], encoding="utf-8")
-    found = _run(capfd, *graph, "findings", str(note), "--json")
+    found = run_json(capfd, *graph, "findings", str(note), "--json")
     assert {(one["words"], one["name"], one["status"]) for one in found} == {  # type: ignore[index, call-overload]
         ("水泡", "疱疹", "present"), ("高烧", "高热", "present"), ("咳嗽", "咳嗽", "family"),
     }  # fmt: skip
-    figures = _run(capfd, *graph, "evaluate", "diagnosis", str(tmp_path / "complaints.jsonl"), "--json")
+    figures = run_json(capfd, *graph, "evaluate", "diagnosis", str(tmp_path / "complaints.jsonl"), "--json")
     assert (figures["n"], figures["n_unknown"], figures["among"]) == (4, 1, 4)
     assert figures["among_top1"] == 100
     assert figures["top3_asked"] == 100

@@ -1,13 +1,14 @@
 import numpy as np
 import pytest
 
+from encoders.progress import quiet
 from kg.model import Claim, Entity, Source
 from reasoning.diagnosis.cases import Case
 from reasoning.diagnosis.features import FEATURES, features
 from reasoning.diagnosis.query import Query
 from reasoning.diagnosis.scan import Findings, Index, Parameters, Scan
 from reasoning.diagnosis.solved import SolvedPatients
-from reasoning.diagnosis.training import quiet, real_queries
+from reasoning.diagnosis.training import real_queries
 from reasoning.diagnosis.write import citation_problems
 from tests.api.samples import write_sample
 from tests.reasoning.annotation_set import annotation_set

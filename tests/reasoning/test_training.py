@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from encoders.calibration import expected_calibration_error
+from encoders.progress import quiet
 from kg.errors import ConfigurationError, InputError
 from reasoning.diagnosis.cases import Case
 from reasoning.diagnosis.features import FEATURES
@@ -14,7 +15,6 @@ from reasoning.diagnosis.training import (
     calibrate,
     fit,
     folds_by_disease,
-    quiet,
     real_queries,
     simulated_queries,
     train,
