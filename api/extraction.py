@@ -71,7 +71,8 @@ def _entities(settings: Settings, store: GraphStore) -> Extractor:
         raise ConfigurationError("the extractor `entities` needs a tagger: set EVIGRAPH_TAGGER")
     with needs_extra("models", "the extractor `entities`"):
         from ingestion.extraction.entities import EntityExtractor, load_tagger
-    return EntityExtractor(load_tagger(settings.tagger), store.ontology)
+        from ingestion.extraction.kept_entities import KeptTagger
+    return EntityExtractor(KeptTagger(load_tagger(settings.tagger), settings.tagged), store.ontology)
 
 
 def _statements(settings: Settings, store: GraphStore, *, dry: bool) -> Extractor:

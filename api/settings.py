@@ -152,6 +152,11 @@ class Settings(BaseSettings):
         return self.llm_replies or self.data / "replies"
 
     @property
+    def tagged(self) -> Path:
+        """Folder of the named entities of texts that were read."""
+        return self.data / "tagged"
+
+    @property
     def uploads(self) -> Path:
         """Folder where uploads lie until they are ingested, or as long as they have dead letters."""
         return self.data / "uploads"

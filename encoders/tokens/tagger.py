@@ -13,7 +13,7 @@ import torch
 
 from encoders.tokens.conll import Sentence, spans
 from encoders.tokens.model import TaggerModel
-from encoders.tokens.windows import CutSentence, batch_of, cut, windows_of
+from encoders.tokens.windows import CutSentence, Window, batch_of, cut, windows_of
 from encoders.weights import best_device, load_weights, save_weights
 from kg.errors import InputError
 
@@ -60,7 +60,7 @@ class TokenTagger:
             batch: windows read at once.
         """
         found: list[tuple[str, ...]] = [()] * len(sentences)
-        for at, tags, _ in self._tagged(sentences, batch):
+        for at, tags, _ in self._tagged([sentences], batch):
             found[at] = tuple(self.tags[tag] for tag in tags)
         return found
 
@@ -71,27 +71,33 @@ class TokenTagger:
             texts: as they are written.
             batch: windows read at once.
         """
-        found = []
-        for text in texts:
-            entities: list[NamedEntity] = []
-            places = [[(token.idx, token.idx + len(token)) for token in one if not token.is_space]
-                      for one in self._splitter(text).sents]  # fmt: skip
-            places = [one for one in places if one]
-            sentences = [Sentence(tuple(text[start:end] for start, end in one)) for one in places]
-            for at, tags, sure in sorted(self._tagged(sentences, batch)):
-                for first, behind, kind in spans([self.tags[tag] for tag in tags]):
-                    start, end = places[at][first][0], places[at][behind - 1][1]
-                    confidence = sum(sure[first:behind]) / (behind - first)
-                    entities.append(NamedEntity(start, end, text[start:end], kind, round(confidence, 4)))
-            found.append(entities)
+        found: list[list[NamedEntity]] = [[] for _ in texts]
+        split: list[list[Sentence]] = []
+        places: list[tuple[int, list[tuple[int, int]]]] = []  # of all texts' sentences: the text, and its words
+        for number, text in enumerate(texts):
+            words = [[(token.idx, token.idx + len(token)) for token in one if not token.is_space]
+                     for one in self._splitter(text).sents]  # fmt: skip
+            split.append([Sentence(tuple(text[start:end] for start, end in one)) for one in words if one])
+            places += [(number, one) for one in words if one]
+        for at, tags, sure in sorted(self._tagged(split, batch)):
+            number, word_places = places[at]
+            for first, behind, kind in spans([self.tags[tag] for tag in tags]):
+                start, end = word_places[first][0], word_places[behind - 1][1]
+                confidence = sum(sure[first:behind]) / (behind - first)
+                found[number].append(NamedEntity(start, end, texts[number][start:end], kind, round(confidence, 4)))
         return found
 
-    def _tagged(self, sentences: Sequence[Sentence], batch: int) -> Iterator[tuple[int, list[int], list[float]]]:
-        """Number, tags and their probabilities of each sentence; windows of like length are read together."""
+    def _tagged(self, texts: Sequence[Sequence[Sentence]], batch: int) -> Iterator[tuple[int, list[int], list[float]]]:
+        """Number among all, tags and their probabilities of each sentence; windows of like length are read together."""
+        sentences = [one for text in texts for one in text]
         if not sentences:
             return
         pieces: list[CutSentence] = cut(sentences, self.tokenizer)
-        windows = windows_of(pieces, self.card["window"], self.card["context"])
+        windows: list[Window] = []
+        at = 0
+        for text in texts:
+            windows += windows_of(pieces, self.card["window"], self.card["context"], of=range(at, at + len(text)))
+            at += len(text)
         windows.sort(key=lambda window: -sum(len(pieces[at].pieces) for at in window.sentences))
         device = next(self.model.parameters()).device
         with torch.inference_mode():

@@ -117,29 +117,33 @@ def cut(
     return found
 
 
-def windows_of(sentences: Sequence[CutSentence], size: int, context: int, skip: int = 0) -> list[Window]:
+def windows_of(
+    sentences: Sequence[CutSentence], size: int, context: int, skip: int = 0, of: range | None = None
+) -> list[Window]:
     """Windows that together ask for each sentence once.
 
     Args:
-        sentences: of one text, or of several, one after another.
+        sentences: of one text, or of several.
         size: pieces of a window, marks between sentences included; a longer sentence has a window of its own.
         context: pieces before and after those asked for that are read too, if there is room.
         skip: pieces that the first window is smaller, so that windows can be moved between epochs.
+        of: numbers of the sentences that are read, for one text of several; none: all.
     """
     lengths = [len(one.pieces) + 1 for one in sentences]
     found = []
-    start, room = 0, max(size - skip - 1 - 2 * context, 1)
-    while start < len(sentences):
+    begin, stop = (of.start, of.stop) if of is not None else (0, len(sentences))
+    start, room = begin, max(size - skip - 1 - 2 * context, 1)
+    while start < stop:
         end, used = start + 1, lengths[start]
-        while end < len(sentences) and used + lengths[end] <= room:
+        while end < stop and used + lengths[end] <= room:
             used += lengths[end]
             end += 1
         low, before = start, 0
-        while low and before + lengths[low - 1] <= context:
+        while low > begin and before + lengths[low - 1] <= context:
             low -= 1
             before += lengths[low]
         high, after = end, 0
-        while high < len(sentences) and after + lengths[high] <= context:
+        while high < stop and after + lengths[high] <= context:
             after += lengths[high]
             high += 1
         found.append(Window(range(low, high), range(start, end)))

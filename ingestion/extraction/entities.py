@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
 
 from encoders.tokens.tagger import NamedEntity, TokenTagger
+from ingestion.extraction.chunks import chunks_of
+from ingestion.extraction.kept_entities import Tagger
 from ingestion.extraction.passages import Passage
 from ingestion.readers.llm_candidates import End, Statement
 from ingestion.readers.llm_placing import Origin, Placing
@@ -25,16 +26,6 @@ _LONGEST = 10_000_000
 """Characters of a text; the pipelines' own limit is for parsers, which need more memory than taggers."""
 _UNSTATED = 0.8
 """Confidence where the tagger tells none: about the F1 of small pipelines."""
-
-
-class Tagger(Protocol):
-    """Finds named entities."""
-
-    name: str
-
-    def encode(self, texts: Sequence[str]) -> list[list[NamedEntity]]:
-        """Of each text, in its order."""
-        ...
 
 
 class SpacyTagger:
@@ -89,15 +80,18 @@ class EntityExtractor:
 
     def records(self, passage: Passage) -> Iterator[Record]:
         """See `Extractor.records`."""
-        for found in self._tagger.encode([passage.text])[0]:
-            words = " ".join(found.words.split())
-            if found.kind in _NO_THINGS or not words:
-                continue
-            confidence = round(found.confidence * passage.confidence(found.start), 4)
-            extras = {"confidence": confidence, **passage.qualifiers(found.start, found.end)}
-            kind = _KINDS.get(found.kind, found.kind.lower())
-            statement = Statement(
-                End(words, type=kind), "MENTIONED_IN", End(passage.document, id=passage.document),
-                f"c{found.start}", extras, extras,
-            )  # fmt: skip
-            yield from self._placing.records(statement, Origin(self.source.id, passage.document))
+        chunks = list(chunks_of(passage.text))
+        for chunk, entities in zip(chunks, self._tagger.encode([chunk.text for chunk in chunks]), strict=True):
+            for found in entities:
+                words = " ".join(found.words.split())
+                if found.kind in _NO_THINGS or not words:
+                    continue
+                start, end = chunk.start + found.start, chunk.start + found.end
+                confidence = round(found.confidence * passage.confidence(start), 4)
+                extras = {"confidence": confidence, **passage.qualifiers(start, end)}
+                kind = _KINDS.get(found.kind, found.kind.lower())
+                statement = Statement(
+                    End(words, type=kind), "MENTIONED_IN", End(passage.document, id=passage.document),
+                    f"c{start}", extras, extras,
+                )  # fmt: skip
+                yield from self._placing.records(statement, Origin(self.source.id, passage.document))

@@ -79,6 +79,7 @@ def test_a_tagger_learns_is_kept_and_finds_entities_in_text(backbone: str, tmp_p
     ]
     assert all(text[one.start : one.end] == one.words and 0 < one.confidence <= 1 for one in found)
     assert again.encode([""]) == [[]]
+    assert again.encode([text, "", text]) == [found, [], found]  # texts do not depend on one another
 
 
 @pytest.mark.parametrize("method", ["lora", "head"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,8 +19,11 @@ from benchmarks.recordings import Speaker
 from encoders.concepts.chinese import chinese_statuses
 from encoders.concepts.matcher import ConceptName
 from encoders.concepts.reader import ConceptReader
+from encoders.tokens.tagger import NamedEntity
 from ingestion.extraction.chunks import chunks_of, sentences_of
 from ingestion.extraction.concepts import ConceptExtractor
+from ingestion.extraction.entities import EntityExtractor
+from ingestion.extraction.kept_entities import KeptTagger
 from ingestion.pipeline import IngestionReport, ingest
 from ingestion.readers.audio import AudioReader
 from ingestion.readers.base import get_reader
@@ -267,3 +270,31 @@ async def test_named_entities_of_a_pipeline_are_mentioned(store: GraphStore, tmp
     classes = {row["id"]: row["l"] async for row in store.read("MATCH (n:Entity) RETURN n.id AS id, labels(n) AS l")}
     assert "Person" in classes[said["Angela Merkel"][0]]
     assert "Place" in classes[said["Paris"][0]]
+
+
+async def test_a_changed_paragraph_costs_one_reading(store: GraphStore, tmp_path: Path) -> None:
+    paragraphs = [f"In {year} Maria Keller worked in Vienna." for year in range(1950, 2000)]
+    path = tmp_path / "letters.txt"
+    asked: list[str] = []
+
+    class Counting:
+        name = "counting@1"
+
+        def encode(self, texts: Sequence[str]) -> list[list[NamedEntity]]:
+            asked.extend(texts)
+            return [[NamedEntity(at := text.index("Maria"), at + 12, "Maria Keller", "PER", 0.9)] for text in texts]
+
+    async def mentions() -> list[tuple[str, str, dict[str, Any]]]:
+        reader = get_reader("text")
+        assert isinstance(reader, ExtractingReader)
+        reader.extractors = [EntityExtractor(KeptTagger(Counting(), tmp_path / "tagged"), store.ontology)]
+        path.write_text("\n\n".join(paragraphs))
+        await ingest(store, reader, path, dead_letters=tmp_path / "letters")
+        return await facts(store, "MENTIONED_IN")
+
+    (fact,) = await mentions()
+    assert len(asked) == 50
+    paragraphs[20] = "In the same year Maria Keller moved."
+    (changed,) = await mentions()
+    assert asked[50:] == [paragraphs[20]]
+    assert fact[:2] == changed[:2]
