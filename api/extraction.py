@@ -19,6 +19,7 @@ from kg.store import GraphStore
 
 if TYPE_CHECKING:
     from encoders.llm.client import LlmOptions
+    from encoders.text import TextEncoder
 
 EXTRACTORS = ("concepts", "entities", "statements")
 
@@ -56,7 +57,9 @@ async def _extractor(name: str, settings: Settings, store: GraphStore, *, dry: b
         from ingestion.extraction.concepts import ConceptExtractor, vocabulary
 
         names, diseases = await vocabulary(store, store.ontology)
-        return ConceptExtractor(await asyncio.to_thread(ConceptReader, names), diseases)
+        encoder = await asyncio.to_thread(_encoder, settings)
+        reader = await asyncio.to_thread(ConceptReader, names, encoder)
+        return ConceptExtractor(reader, diseases, encoder.name if encoder else "")
     made: dict[str, Callable[[], Extractor]] = {
         "entities": lambda: _entities(settings, store),
         "statements": lambda: _statements(settings, store, dry=dry),
@@ -64,6 +67,15 @@ async def _extractor(name: str, settings: Settings, store: GraphStore, *, dry: b
     if name not in made:
         raise ConfigurationError(f"EVIGRAPH_EXTRACTORS: {name!r} is none of {', '.join(EXTRACTORS)}")
     return await asyncio.to_thread(made[name])
+
+
+def _encoder(settings: Settings) -> TextEncoder | None:
+    """What tells by the words around which concept a name means, if a model of texts is set."""
+    if settings.text_model is None:
+        return None
+    with needs_extra("models", "vectors of texts"):
+        from encoders.text import load_text_encoder
+    return load_text_encoder(settings.text_model)
 
 
 def _entities(settings: Settings, store: GraphStore) -> Extractor:

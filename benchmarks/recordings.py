@@ -18,7 +18,7 @@ from pathlib import Path
 
 from rapidfuzz.distance import Levenshtein
 
-from encoders.concepts.matcher import ConceptName
+from encoders.concepts.names import ConceptName
 from encoders.concepts.reader import ConceptReader
 from encoders.speech import SpeechReader
 

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from encoders.backbone import load_backbone
 from encoders.weights import best_device
 from kg.errors import InputError
 from kg.extras import needs_extra
@@ -17,6 +20,7 @@ from kg.extras import needs_extra
 _LONGEST = 256
 """Word pieces of a text that are read."""
 _USE = "use"
+_CARD = "card.json"
 
 
 class SentenceEncoder:
@@ -24,6 +28,10 @@ class SentenceEncoder:
 
     Args:
         model: folder, or a hub's name.
+
+    Attributes:
+        network: the transformer.
+        card: JSON on how it was trained, if `train text` did.
     """
 
     def __init__(self, model: str) -> None:
@@ -34,17 +42,12 @@ class SentenceEncoder:
             ConfigurationError: what it needs is not installed.
         """
         with needs_extra("models", "vectors of texts"):
-            from transformers import AutoModel, AutoTokenizer
-        try:
-            auto: Any = AutoTokenizer
-            self._tokenizer = auto.from_pretrained(model)
-            network = AutoModel.from_pretrained(model, dtype=torch.float32)
-        except (OSError, ValueError, KeyError) as error:
-            raise InputError(f"is no transformer: {error}", model) from error
+            network, self._tokenizer = load_backbone(model)
         self._device = best_device()
-        self._network: Any = network.to(self._device).eval()
+        self.network: Any = network.to(self._device).eval()
         self.width = int(network.config.hidden_size)
-        self.name = f"{Path(model).name}@{self.width}"
+        self.card = _card(Path(model))
+        self.name = f"{Path(model).name}{'-' if self.card else ''}{self.card.get('id', '')}@{self.width}"
 
     def encode(self, texts: Sequence[str], batch: int = 64) -> NDArray[np.float32]:
         """(texts, width), each of length 1; texts of like length are read together.
@@ -58,14 +61,26 @@ class SentenceEncoder:
         with torch.inference_mode():
             for start in range(0, len(order), batch):
                 some = order[start : start + batch]
-                read = self._tokenizer(
-                    [texts[at] for at in some], padding=True, truncation=True, max_length=_LONGEST, return_tensors="pt"
-                ).to(self._device)
-                states = self._network(**read).last_hidden_state
-                there = read["attention_mask"][..., None].to(states.dtype)
-                means = (states * there).sum(1) / there.sum(1).clamp(min=1)
-                found[some] = torch.nn.functional.normalize(means, dim=1).float().cpu().numpy()
+                found[some] = self.vectors([texts[at] for at in some]).float().cpu().numpy()
         return found
+
+    def vectors(self, texts: Sequence[str]) -> Tensor:
+        """(texts, width), each of length 1, as they come from the network, so that it can be trained."""
+        read = self._tokenizer(list(texts), padding=True, truncation=True, max_length=_LONGEST, return_tensors="pt").to(
+            self._device
+        )
+        states = self.network(**read).last_hidden_state
+        there = read["attention_mask"][..., None].to(states.dtype)
+        means = (states * there).sum(1) / there.sum(1).clamp(min=1)
+        return torch.nn.functional.normalize(means, dim=1)
+
+    def save(self, folder: Path) -> None:
+        """Writes weights as safetensors, settings and tokenizer as transformers reads them, and, last, the card."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / _CARD).unlink(missing_ok=True)
+        self.network.save_pretrained(folder)
+        self._tokenizer.save_pretrained(folder)
+        (folder / _CARD).write_bytes(orjson.dumps(self.card, option=orjson.OPT_INDENT_2))
 
 
 class UniversalEncoder:
@@ -93,6 +108,17 @@ class UniversalEncoder:
 
 
 TextEncoder = SentenceEncoder | UniversalEncoder
+
+
+def _card(folder: Path) -> dict[str, Any]:
+    """What `save` wrote; empty where it did not."""
+    path = folder / _CARD
+    try:
+        return dict(orjson.loads(path.read_bytes()))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"is no card: {error}", str(path)) from error
 
 
 def load_text_encoder(model: str) -> TextEncoder:

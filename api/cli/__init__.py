@@ -33,6 +33,7 @@ from api.cli import (
     serve,
     sources,
     stream,
+    text,
     tokens,
 )
 from api.cli.common import Overrides
@@ -82,6 +83,7 @@ for module in (
     fusion,
     links,
     llm,
+    text,
     tokens,
     anomaly,
     cause,

@@ -97,6 +97,20 @@ def table(*columns: str) -> Table:
     return Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
 
 
+def make_folder(folder: Path) -> None:
+    """Makes a folder before the work whose result it is to hold.
+
+    Raises:
+        InputError: it can't be made.
+    """
+    from kg.errors import InputError
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"can't be written: {error.strerror}", str(folder)) from error
+
+
 def group(app: typer.Typer, name: str, text: str) -> typer.Typer:
     """The group of commands of this name, to which several modules add theirs."""
     for known in app.registered_groups:

@@ -208,7 +208,7 @@ def evaluate(
 
 
 def _of_complaints(context: typer.Context, path: Path) -> dict[str, float]:
-    from encoders.concepts.matcher import ConceptName
+    from encoders.concepts.names import ConceptName
     from reasoning.diagnosis.complaint_evaluation import evaluate_complaints, read_complaints
     from reasoning.diagnosis.notes import NoteReader
 

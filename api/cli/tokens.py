@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli.common import EVALUATE, TRAIN, Json, Progress, group, out, print_json, table
+from api.cli.common import EVALUATE, TRAIN, Json, Progress, group, make_folder, out, print_json, table
 from kg.errors import InputError
 from kg.extras import needs_extra
 
@@ -45,16 +45,14 @@ def train(
     learned = read_conll(train_)
     judged = read_conll(valid, tags_of(learned))
     with needs_extra("models", _WHAT):
-        from encoders.tokens.training import METHODS, TaggerSettings, default_backbone, train_tagger
+        from encoders.backbone import default_backbone
+        from encoders.tokens.training import METHODS, TaggerSettings, train_tagger
     if method not in METHODS:
         raise InputError(f"{method!r} is none of {', '.join(METHODS)}", "--method")
     settings = TaggerSettings(method, epochs, patience, batch, language=language, seed=seed)
     if rate is not None:
         settings = replace(settings, rate=rate)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"can't be written: {error.strerror}", str(folder)) from error
+    make_folder(folder)
     with Progress() as progress:
         tagger = train_tagger(
             learned, judged, backbone or default_backbone(), settings, progress, checkpoint=folder / "checkpoint"
@@ -119,7 +117,8 @@ def tune(
     learned = read_conll(train_)
     judged = read_conll(valid, tags_of(learned))
     with needs_extra("models", _WHAT):
-        from encoders.tokens.training import TaggerSettings, default_backbone
+        from encoders.backbone import default_backbone
+        from encoders.tokens.training import TaggerSettings
         from encoders.tokens.tuning import tune_tagger
     base = TaggerSettings(epochs=epochs, seed=seed)
     with Progress() as progress:

