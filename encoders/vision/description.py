@@ -36,8 +36,17 @@ class DescribedFact:
     words: str = ""
 
 
-_WORDS = 0.8
+SAID = 0.8
 """Belief of what a caption alone says."""
+
+
+def named_things(caption: str) -> dict[str, tuple[int, int]]:
+    """Things that a detector knows and that English words say to be there: label, and characters of the first name."""
+    found: dict[str, tuple[int, int]] = {}
+    for one in _labels().find(caption):
+        if one.status == "present":
+            found.setdefault(one.concept, (one.start, one.end))
+    return found
 
 
 def describe(seen: Sequence[SeenBox], caption: str = "") -> list[DescribedFact]:
@@ -47,14 +56,14 @@ def describe(seen: Sequence[SeenBox], caption: str = "") -> list[DescribedFact]:
         seen: boxes of one picture; lines of text have the label `text`.
         caption: English words beside the picture, if there are any.
     """
-    named = {one.concept: caption[one.start : one.end] for one in _labels().find(caption) if one.status == "present"}
+    named = {label: caption[start:end] for label, (start, end) in named_things(caption).items()}
     counts = Counter(one.label for one in seen if one.label != "text")
     facts = []
     for label in sorted(counts.keys() | named.keys(), key=lambda each: (-counts[each], each)):
         boxes = tuple(at for at, one in enumerate(seen) if one.label == label)
         surest = max((seen[at].confidence for at in boxes), default=0.0)
         words = named.get(label, "")
-        doubt = (1 - surest) * (1 - (_WORDS if words else 0.0))
+        doubt = (1 - surest) * (1 - (SAID if words else 0.0))
         evidence: list[Evidence] = []
         if boxes:
             evidence.append("box")
