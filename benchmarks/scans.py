@@ -32,6 +32,8 @@ _SIZE = (1240, 1754)
 """A4 at 150 dots an inch."""
 _FONTS = ("", "DejaVuSerif.ttf", "DejaVuSansMono.ttf")
 """The first comes with Pillow; the others where the machine has them."""
+_CHINESE_FONTS = ("wqy-microhei.ttc", "wqy-zenhei.ttc", "NotoSansCJK-Regular.ttc", "simsun.ttc", "msyh.ttc")
+"""For Chinese headings; Debian's package `fonts-wqy-microhei` has the first."""
 _LEAST, _MOST = 4, 25
 
 Layout = Callable[[Sequence[str], Sequence[str]], str]
@@ -54,16 +56,24 @@ def _table(present: Sequence[str], excluded: Sequence[str]) -> str:
     return "Finding / Status\n\n" + "\n".join(f"{name}: {status}" for name, status in rows)
 
 
-_LAYOUTS: dict[str, Layout] = {"list": _list, "prose": _prose, "table": _table}
+def _chinese(present: Sequence[str], excluded: Sequence[str]) -> str:
+    lines = [
+        "医学遗传科门诊病历",
+        "科室：遗传科　　日期：2024年3月12日",
+        "",
+        "临床表现：",
+        *(f"- {name}" for name in present),
+    ]
+    return "\n".join([*lines, "", "阴性体征：", *(f"No {name[0].lower()}{name[1:]}." for name in excluded)])
+
+
+_LAYOUTS: dict[str, Layout] = {"list": _list, "prose": _prose, "table": _table, "Chinese headings": _chinese}
 
 
 def scan(text: str, font_name: str, seed: int) -> bytes:
     """A JPEG of the text, printed, turned by up to 3°, blurred and noisy."""
     random = np.random.default_rng(seed)
-    try:
-        font = ImageFont.truetype(font_name, 24) if font_name else ImageFont.load_default(24)
-    except OSError:
-        font = ImageFont.load_default(24)
+    font = _font(font_name) or ImageFont.load_default(24)
     page = Image.new("L", _SIZE, 252)
     ImageDraw.Draw(page).multiline_text((90, 110), text, fill=25, font=font, spacing=12)
     page = page.rotate(float(random.uniform(-3, 3)), fillcolor=252, resample=Image.Resampling.BICUBIC)
@@ -72,6 +82,13 @@ def scan(text: str, font_name: str, seed: int) -> bytes:
     written = io.BytesIO()
     Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(written, "JPEG", quality=int(random.integers(40, 90)))
     return written.getvalue()
+
+
+def _font(name: str) -> ImageFont.FreeTypeFont | None:
+    try:
+        return ImageFont.truetype(name, 24) if name else None
+    except OSError:
+        return None
 
 
 def main() -> None:
@@ -98,12 +115,18 @@ def main() -> None:
     typed: list[Case] = []
     scanned: list[Case] = []
     found, seconds = Counter[str](), 0.0
+    chinese = next(filter(_font, _CHINESE_FONTS), "")
+    layouts = [name for name in _LAYOUTS if chinese or name != "Chinese headings"]
+    if not chinese:
+        print(f"no Chinese headings: none of the fonts {', '.join(_CHINESE_FONTS)} is here")
+    of_layout: list[str] = []
     for number, at in enumerate(chosen.tolist()):
         case = replace(cases[at], genes=(), sex="", age_years=float("nan"), onset_years=float("nan"))
-        layout = list(_LAYOUTS)[number % len(_LAYOUTS)]
+        layout = layouts[number % len(layouts)]
+        of_layout.append(layout)
         text = _LAYOUTS[layout]([name_of[id_] for id_ in case.present], [name_of[id_] for id_ in case.excluded])
         started = time.perf_counter()
-        font = _FONTS[number // len(_LAYOUTS) % len(_FONTS)]
+        font = chinese if layout == "Chinese headings" else _FONTS[number // len(layouts) % len(_FONTS)]
         read = read_document(scan(text, font, given.seed + number), text_reader).text
         seconds += time.perf_counter() - started
         clean.append(case)
@@ -121,6 +144,10 @@ def main() -> None:
         results[name] = evaluate(model, of, without_own_publication=True)
         shown = {key: round(results[name][key], 3) for key in ("n", "top1", "top3", "top10", "mrr")}
         print(f"{name:18} {shown}")
+    for layout in layouts:
+        some = [case for case, its in zip(scanned, of_layout, strict=True) if its == layout]
+        results[layout] = evaluate(model, some, without_own_publication=True)
+        print(f"{'scan, ' + layout:24} n {len(some)}, top10 {results[layout]['top10']:.3f}")
     print(
         f"findings read {found['read']} of {found['there']}, {found['said']} said; "
         f"excluded {found['excluded_read']} of {found['excluded']}, {found['inverted']} of them as present; "

@@ -1,7 +1,8 @@
 """The network of a tagger: a transformer that also sees capitals, the spelling of each word, and a CRF on top.
 
-A word's vector is that of its first word piece and that of its last, with an embedding of how it is written and a
-convolution over its characters (Ma and Hovy 2016, arXiv:1603.01354).
+A word's vector is that of its first word piece and that of its last, each a weighted mean over the transformer's layers
+(Peters et al. 2018, arXiv:1802.05365), with an embedding of how it is written and a convolution over its characters
+(Ma and Hovy 2016, arXiv:1603.01354). What is added to it comes from a recurrent layer over the sentence (ibid.).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_sequence
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
 
 from encoders.tokens.crf import Crf
 from encoders.tokens.spelling import CHARACTERS, SHAPES
@@ -28,7 +29,7 @@ class TaggerModel(nn.Module):
         backbone: the transformer.
     """
 
-    def __init__(self, backbone: nn.Module, width: int, tags: list[str], *, bio: bool, dropout: float = 0.2) -> None:
+    def __init__(self, backbone: Any, width: int, tags: list[str], *, bio: bool, dropout: float = 0.2) -> None:  # noqa: ANN401
         """Puts what is to be trained on a transformer.
 
         Args:
@@ -39,7 +40,7 @@ class TaggerModel(nn.Module):
             dropout: before the layers on top.
         """
         super().__init__()
-        self.backbone: Any = backbone
+        self.backbone = backbone
         self.piece_shape = nn.Embedding(SHAPES, width)
         nn.init.zeros_(self.piece_shape.weight)  # so that the transformer begins as it was
         self.shape = nn.Embedding(SHAPES, _SHAPE)
@@ -47,17 +48,28 @@ class TaggerModel(nn.Module):
         self.spelling = nn.Conv1d(_CHARACTER, _FILTERS, kernel_size=3, padding=1)
         self.dropout = nn.Dropout(dropout)
         self.hidden = nn.Linear(2 * width + _SHAPE + _FILTERS, width)
+        self.layers = nn.Parameter(torch.linspace(-2, 1, backbone.config.num_hidden_layers))
+        self.sentence = nn.LSTM(width, width // 2, batch_first=True, bidirectional=True)
         self.scores = nn.Linear(width, len(tags))
         self.crf = Crf(tags, bio=bio)
 
     def forward(self, batch: WindowBatch) -> Tensor:
         """(sentences, words, tags): scores, padded."""
         read = self.backbone.get_input_embeddings()(batch.pieces) + self.piece_shape(batch.piece_shapes)
-        vectors = self.backbone(inputs_embeds=read, attention_mask=batch.attended).last_hidden_state.flatten(0, 1)
+        states = self.backbone(
+            inputs_embeds=read, attention_mask=batch.attended, output_hidden_states=True
+        ).hidden_states
+        shares = self.layers.softmax(0)
+        vectors = torch.stack([share * state for share, state in zip(shares, states[1:], strict=True)]).sum(0)
+        vectors = vectors.flatten(0, 1)
         letters = torch.relu(self.spelling(self.character(batch.characters).transpose(1, 2))).amax(2)
         words = torch.cat([vectors[batch.first], vectors[batch.last], self.shape(batch.shapes), letters], 1)
-        scores: Tensor = self.scores(self.dropout(torch.nn.functional.gelu(self.hidden(self.dropout(words)))))
-        return pad_sequence(list(scores.split(batch.lengths.tolist())), batch_first=True)
+        alone = torch.nn.functional.gelu(self.hidden(self.dropout(words)))
+        padded = pad_sequence(list(alone.split(batch.lengths.tolist())), batch_first=True)
+        packed = pack_padded_sequence(padded, batch.lengths.cpu(), batch_first=True, enforce_sorted=False)
+        around, _ = pad_packed_sequence(self.sentence(packed)[0], batch_first=True)
+        scores: Tensor = self.scores(self.dropout(padded + around))
+        return scores
 
     def loss(self, batch: WindowBatch) -> Tensor:
         """Mean negative log-likelihood of a word's tag in the batch."""
