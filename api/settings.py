@@ -88,7 +88,8 @@ class Settings(BaseSettings):
     )
     text_model: str | None = Field(
         None,
-        description="Model of `evigraph index-names` and search by meaning: a folder or a hub's name, or `use`.",
+        description="Model of `evigraph index-names`, search by meaning, and the choice among concepts of one name: "
+        "a folder or a hub's name, or `use`.",
     )
     tagger: str | None = Field(
         None, description="Tagger of named entities: a folder of `evigraph train tokens`, or a pipeline of spaCy."
