@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from api.cli.common import EVALUATE, TRAIN, Json, Progress, err, group, out, print_json, table, with_service
+from encoders.vision.first_bytes import is_document
 from kg.errors import InputError
 from kg.utf8 import decoded
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from reasoning.diagnosis.notes import NoteFinding
     from reasoning.diagnosis.query import Query
 
-_DOCUMENTS = (b"%PDF-", b"\xff\xd8\xff", b"\x89PNG", b"II*\x00", b"MM\x00*")
 _PICTURES = {".pdf", ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp"}
 _TIMED = 200
 """Cases by which the time is measured where rankers are cross-validated."""
@@ -140,7 +140,7 @@ def text_of(path: Path) -> str:
     """
     try:
         content = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
-        if content.startswith(_DOCUMENTS) or path.suffix.casefold() in _PICTURES:
+        if is_document(content) or path.suffix.casefold() in _PICTURES:
             from encoders.vision.load import load_text_reader, text_of_document
 
             with err().status(f"Reading {path} …"):

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 
+from encoders.vision.first_bytes import is_document
 from ingestion.extraction.concepts import ConceptExtractor, mention_claim
 from ingestion.extraction.passages import Passage
 from ingestion.readers.base import Document
@@ -14,7 +15,6 @@ from ingestion.readers.written import content_of
 from kg.model import Entity, Record, Value
 from kg.utf8 import decoded
 
-_DOCUMENTS = (b"%PDF-", b"\xff\xd8\xff", b"\x89PNG", b"II*\x00", b"MM\x00*", b"RIFF", b"BM")
 _FINDING = {"present": "HAS_PHENOTYPE", "excluded": "EXCLUDES_PHENOTYPE"}
 _DISEASE = {"present": "HAS_DIAGNOSIS", "excluded": "EXCLUDES_DIAGNOSIS"}
 
@@ -34,7 +34,7 @@ class NoteReader(PdfReader):
     def passage(self, document: Document) -> tuple[Passage, dict[str, Value]]:
         """See `WrittenReader.passage`."""
         content = content_of(document)
-        if content.startswith(_DOCUMENTS):
+        if is_document(content):
             return self.passage_of(content, document), {}
         return Passage(document.id, decoded(content, str(document.path))), {}
 

@@ -9,6 +9,7 @@ import pytest
 
 from encoders.vision.detector import SeenBox
 from encoders.vision.documents import in_reading_order, read_document
+from encoders.vision.first_bytes import is_document
 from encoders.vision.ocr import TextReader
 from kg.errors import InputError
 from tests.encoders.documents import TEXT_PDF, pdf_of, printed, saved
@@ -82,3 +83,11 @@ def test_an_encrypted_pdf_is_told(text_reader: TextReader) -> None:
     trailer = b"/Encrypt 6 0 R/ID[(aaaaaaaaaaaaaaaa)(aaaaaaaaaaaaaaaa)]"
     with pytest.raises(InputError, match=r"a\.pdf: is encrypted"):
         read_document(pdf_of(zlib.compress(b"BT ET"), dictionary, trailer), text_reader, "a.pdf")
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "TIFF", "WEBP", "BMP"])
+def test_pictures_are_told_from_texts_by_their_first_bytes(form: str) -> None:
+    assert is_document(saved(printed("Seizures"), form))
+    assert is_document(b"\n" + TEXT_PDF)
+    for text in ("BMI 31, seizures since childhood.", "RIFF was played.", "MM is three.", "", "%PDF is a format."):
+        assert not is_document(text.encode())
