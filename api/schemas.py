@@ -31,12 +31,12 @@ class CypherRequest(RequestBody):
 
 
 class DiagnosisRequest(RequestBody):
-    """A patient: findings by HPO id, or a Phenopacket; what is given beside a Phenopacket replaces what it says."""
+    """A patient: ids of findings, or a Phenopacket; what is given beside a Phenopacket replaces what it says."""
 
-    present: list[HpoId] | None = Field(
+    present: list[Curie] | None = Field(
         None, max_length=500, description="Findings that are there.", examples=[["HP:0001166", "HP:0001083"]]
     )
-    excluded: list[HpoId] | None = Field(
+    excluded: list[Curie] | None = Field(
         None, max_length=500, description="Findings that were looked for and are not there.", examples=[["HP:0001250"]]
     )
     onset: Short | None = Field(
@@ -56,7 +56,7 @@ class DiagnosisRequest(RequestBody):
     note: str | None = Field(
         None,
         max_length=1_000_000,
-        description="A clinical note in English; the findings that it names are added, those of relatives are not.",
+        description="A note, English or Chinese; the findings that it names are added, those of relatives are not.",
     )
     document: Base64Bytes | None = Field(
         None, max_length=30_000_000, description="Instead of a note: a PDF or a picture of a report, in base64."
@@ -77,7 +77,7 @@ class NoteRequest(RequestBody):
     """A clinical note: its text, or a document."""
 
     note: str | None = Field(
-        None, max_length=1_000_000, description="In English.", examples=["She has seizures, but no ataxia."]
+        None, max_length=1_000_000, description="English or Chinese.", examples=["She has seizures, but no ataxia."]
     )
     document: Base64Bytes | None = Field(
         None, max_length=30_000_000, description="Instead: a PDF or a picture of a report, in base64."

@@ -8,8 +8,11 @@ import orjson
 import pytest
 
 from api.cli import main
-from tests.api.conftest import assert_problem
+from api.service import Service
+from api.settings import Settings
+from tests.api.conftest import Client, assert_problem
 from tests.encoders.documents import printed, saved
+from tests.ingestion.test_disease_records import TestDiseaseRecords as Records
 
 NOTE = (
     "She has motor seizures and microcephaly, but no ataxia. Her brother has an atrial septal defect. Possible fits. "
@@ -108,3 +111,23 @@ def test_annotated_texts_are_measured(capfd: pytest.CaptureFixture[str], graph_u
         assert report[what] == {"precision": 1.0, "recall": 1.0, "f1": 1.0}
     (tmp_path / "b.jsonl").write_bytes(b'{"text": 1}')
     assert "b.jsonl:1: text" in _run(capfd, "--graph", graph_url, "evaluate", "text-hpo", str(tmp_path), code=3)
+
+
+async def test_chinese_findings_are_read_corrected_and_asked_about(
+    settings: Settings, client: Client, tmp_path: Path
+) -> None:
+    own = settings.model_copy(update={"graph": f"embedded:{tmp_path / 'zh'}", "data": tmp_path / "zh-data"})
+    records = Records().write_good(tmp_path / "records")
+    async with Service(own) as service:
+        await service.ingest("disease_records", records)
+    async with client(own) as http:
+        note = "宝宝三岁，这两天打喷嚏、鼻塞，没有发烧，妈妈也咳嗽。"
+        read = (await http.post("/v1/findings", json={"note": note})).json()
+        assert (read["present"], read["excluded"]) == (["finding:打喷嚏", "finding:鼻塞"], ["finding:发热"])
+        assert [one["id"] for one in read["findings"] if one["status"] == "family"] == ["finding:咳嗽"]
+        corrected = {"present": [*read["present"], "finding:流鼻涕"], "excluded": read["excluded"]}
+        answer = await http.post("/v1/diagnosis", json=corrected)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["results"][0]["name"] == "过敏性鼻炎"
+        by_note = (await http.post("/v1/diagnosis", json={"note": note})).json()
+        assert by_note["results"][0]["name"] == "过敏性鼻炎"
