@@ -11,6 +11,7 @@ from ingestion.extraction.passages import Extractor
 from ingestion.readers.audio import AudioReader
 from ingestion.readers.base import Reader
 from ingestion.readers.image import ImageReader
+from ingestion.readers.note import NoteReader
 from ingestion.readers.video import VideoReader
 from ingestion.readers.written import ExtractingReader
 from kg.errors import ConfigurationError
@@ -36,6 +37,9 @@ async def configure(reader: Reader, settings: Settings, store: GraphStore, *, dr
     if isinstance(reader, ExtractingReader):
         reader.extractors = [await _extractor(name, settings, store, dry=dry) for name in settings.extractors]
         reader.version += "".join(f"+{extractor.source.id}" for extractor in reader.extractors)
+    if isinstance(reader, NoteReader):
+        reader.identifiers = settings.note_identifiers
+        reader.version += "+identifiers" if reader.identifiers else ""
     if isinstance(reader, ImageReader | VideoReader):
         reader.detector = settings.detector
         reader.version += f"+{settings.detector or ''}"

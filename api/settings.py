@@ -94,6 +94,9 @@ class Settings(BaseSettings):
     tagger: str | None = Field(
         None, description="Tagger of named entities: a folder of `evigraph train tokens`, or a pipeline of spaCy."
     )
+    note_identifiers: bool = Field(
+        False, description="Whether `ingest note` lets names of people and quoted sentences into the graph."
+    )
     extraction_domain: str = Field("medical", description="Domain whose relations a language model looks for.")
     llm_url: str | None = Field(
         None, description="Server of a language model that speaks OpenAI's protocol, e.g. `http://127.0.0.1:8080/v1`."

@@ -24,12 +24,17 @@ class NoteReader(PdfReader):
 
     Findings and diseases that the note says are there, or are not, become the patient's; those of relatives, uncertain
     and hypothetical ones do not. Of the words of the note only those that name a finding come to the graph, with their
-    place: no sentence, and no name of a person.
+    place: no sentence, and no name of a person, unless `identifiers` asks for them.
+
+    Attributes:
+        identifiers: lets all extractors read, those of named entities and statements, too; see
+            `EVIGRAPH_NOTE_IDENTIFIERS`.
     """
 
     name = "note"
     extensions: tuple[str, ...] = (".txt", ".md", ".pdf", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
     example = "evigraph ingest note notes/"
+    identifiers = False
 
     def passage(self, document: Document) -> tuple[Passage, dict[str, Value]]:
         """See `WrittenReader.passage`."""
@@ -39,11 +44,14 @@ class NoteReader(PdfReader):
         return Passage(document.id, decoded(content, str(document.path))), {}
 
     def claims(self, passage: Passage) -> Iterator[Record]:
-        """The patient, and what the note says of them; other extractors than that of concepts are not asked."""
+        """The patient, and what the note says of them; extractors of other things read only if asked for."""
         patient = f"patient:note-{hashlib.blake2b(passage.document.encode(), digest_size=8).hexdigest()}"
         yield Entity(patient, ("Patient",), passage.document, {}, passage.document, "text")
         for extractor in self.extractors:
             if not isinstance(extractor, ConceptExtractor):
+                if self.identifiers:
+                    yield replace(extractor.source, document=passage.document)
+                    yield from extractor.records(passage)
                 continue
             yield replace(extractor.source, document=passage.document)
             for found in extractor.findings(passage):

