@@ -16,12 +16,26 @@ from encoders.concepts.context import Status
 IDEOGRAPH = re.compile(r"[\u3400-\u9fff]")
 _CLAUSE = re.compile(r"[，,。；;！!？?\n：:]|但是?|却|不过|后来")
 _EXCLUDED = re.compile(
-    r"(?:否认|未见|未闻及|没有|没出现|不伴有?|不存在|排除|并?无|没|不|未|非)(?:明显|任何|再|太|怎么|见|诉|出现|有|发)*$"
+    r"(?:否认|未见|未闻及|(?<!有)没有|没出现|不伴有?|不存在|不考虑|排除|(?<!有)并?无|(?<!有)没|(?<!是)不|未|非)"
+    r"(?:明显|任何|什么|特别|再|太|怎么|见|诉|出现|有|发|曾|是|过|的)*\s*$"
 )
-_EXCLUDED_AFTER = re.compile(r"^(?:[:：]?\s*(?:阴性|[（(]\s*[-—]\s*[)）]|不明显|消失|没有了|已?好了|正常))")
-_FAMILY = re.compile(r"妈妈|爸爸|母亲|父亲|父母|哥哥|姐姐|弟弟|妹妹|爷爷|奶奶|外公|外婆|姥姥|姥爷|家族|家人|同学|大人")
-_UNCERTAIN = re.compile(r"疑似|可能|怀疑|考虑|也许|好像|似乎|不知道?是不是|是否|是不是|会不会|算不算|待排")
-_HYPOTHETICAL = re.compile(r"如果|要是|万一|假如|预防|以防|避免|防止|会导致|会引起|担心|害怕|怕")
+_EXCLUDED_AFTER = re.compile(
+    r"^(?:[:：]?\s*(?:阴性|[（(]\s*[-—－–−]\s*[)）]|不明显|消失|没有了|退了|已退|已?经?好了|正常)|[:：]\s*(?:无|没有|否|未见|[-—－–−]))"
+)
+_FAMILY = re.compile(
+    r"(?:妈妈|爸爸|母亲|父亲|父母|哥哥|姐姐|弟弟|妹妹|爷爷|奶奶|外公|外婆|姥姥|姥爷|家族|家人|家长|家属|同学|大人)"
+    r"(?!说|讲|称|发现|反映|代?诉|描述|告诉|觉得|注意到|观察|看到|带|抱|送|担心|怀疑)"
+)
+_PATIENT = re.compile(r"孩子|宝宝|宝贝|患儿|小孩|患者|病人|本人|儿子|女儿")
+_UNCERTAIN = re.compile(r"疑似|可能|怀疑|考虑|也许|好像|似乎|不知道?是不是|是否|是不是|有没有|有无|会不会|算不算")
+_UNCERTAIN_AFTER = ("吗", "么", "?", "？", "待排", "待查", "可能", "不排除", "(?)", "（？）")
+_HYPOTHETICAL = re.compile(
+    r"如果|要是|万一|假如|预防(?!针|接种)|以防|避免|防止|会导致|会引起|担心|害怕|怕(?![冷热光黑生水吵])"
+)
+_NEGATION = re.compile(r"[否未没无不排非]")
+_LISTED = re.compile(r"、|或者?|以?及|和|与|/")
+_FAR = 60
+"""Characters before and after a name that are looked at."""
 
 
 class ChineseNames:
@@ -45,28 +59,29 @@ def chinese_statuses(text: str, spans: Iterable[tuple[int, int]]) -> list[Status
 
 
 def _status(text: str, start: int, end: int) -> Status:
-    begin = max((gap.end() for gap in _CLAUSE.finditer(text, max(0, start - 60), start)), default=max(0, start - 60))
-    gap = _CLAUSE.search(text, end)
-    before, after = text[begin:start], text[end : gap.start() if gap else len(text)]
-    if _EXCLUDED_AFTER.match(text[end : end + 8]) or _excluded(before):
+    far = max(0, start - _FAR)
+    begin = max((gap.end() for gap in _CLAUSE.finditer(text, far, start)), default=far)
+    before, after = text[begin:start], text[end : end + 8]
+    own = max((found.end() for found in _PATIENT.finditer(before)), default=0)
+    if _EXCLUDED_AFTER.match(after) or _excluded(before):
         return "excluded"
     if _HYPOTHETICAL.search(before):
         return "hypothetical"
-    if _FAMILY.search(before):
+    if _FAMILY.search(before, own):
         return "family"
-    if _UNCERTAIN.search(before) or after.startswith(("吗", "么", "？")):
+    if _UNCERTAIN.search(before) or after.startswith(_UNCERTAIN_AFTER):
         return "uncertain"
     return "present"
 
 
 def _excluded(before: str) -> bool:
     """Whether a negation ends right before, or before a list that goes on up to here."""
+    if not _NEGATION.search(before):
+        return False
     if _EXCLUDED.search(before):
         return True
-    head, mark, _ = before.rpartition("、")
-    while mark:
-        for length in range(1, min(9, len(head)) + 1):
-            if _EXCLUDED.search(head[:-length]):
-                return True
-        head, mark, _ = head.rpartition("、")
+    for mark in _LISTED.finditer(before):
+        head = before[: mark.start()]
+        if any(_EXCLUDED.search(head[:-length]) for length in range(1, min(9, len(head)) + 1)):
+            return True
     return False

@@ -2,14 +2,15 @@
 
 The method is ConText's (Harkema et al. 2009, doi:10.1016/j.jbi.2009.05.002), which extends NegEx (Chapman et al. 2001):
 a trigger speaks for what follows, or comes before, up to the end of the sentence, a word that ends its scope, or some
-words. The triggers are data, `context_en.tsv`.
+words. The triggers are data, `context_en.tsv`. What a line such as `Denies:` says holds for the list below it.
 """
 
 from __future__ import annotations
 
 import bisect
+import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,11 +21,16 @@ Status = Literal["present", "excluded", "family", "uncertain", "hypothetical"]
 _TRIGGERS = Path(__file__).with_name("context_en.tsv")
 _REACH = 90
 """Characters to the next concept, or to one that is tied to it by a list."""
+_MOST_LISTED = 100
+"""Concepts of a list that one trigger speaks of."""
 _ORDER: tuple[Status, ...] = ("excluded", "hypothetical", "family", "uncertain")
-_END = re.compile(r"(?<=[.!?;])\s+(?=[^a-z])|\n\s*\n|\n(?=\s*[-•*\d])")
+_END = re.compile(r"(?:(?<=[.!;])|(?<=\?)(?!\s+[Nn]o\b))\s+(?=[^a-z])|\n\s*\n|\n(?=\s*[-•*\d])")
 _LIST = re.compile(r"^[\s,]*((and|or|nor|/)\s+)?((a|an|the|any|other)\s+)?([\w-]+\s+){0,2}$", re.IGNORECASE)
 _NEW_CLAUSE = re.compile(r"^\s*,\s*and\b", re.IGNORECASE)
 """`no ataxia, and scoliosis`: a list has a comma before its second member, too."""
+_BLOCK = re.compile(r"^(?P<head>[^\n]{0,200}:)[^\S\n]*\n(?P<items>(?:[^\S\n]*[-•*·][^\n]*(?:\n|\Z))+)", re.MULTILINE)
+_CLAUSE_ENDS = re.compile(r"\s*(?:[.;,)\n]|\Z)")
+_NON = re.compile(r"\bnon-\Z", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,41 +55,72 @@ def statuses(text: str, spans: Sequence[tuple[int, int]]) -> list[Status]:
     sentences: dict[int, list[int]] = {}
     for number, (start, _) in enumerate(spans):
         sentences.setdefault(bisect.bisect_right(ends, start), []).append(number)
-    said: list[set[str]] = [set() for _ in spans]
+    text = text.replace("’", "'")
+    said: list[set[str]] = [
+        {"excluded"} if _NON.search(text, max(0, start - 5), start) else set() for start, _ in spans
+    ]
     for sentence, members in sentences.items():
         begin = ends[sentence - 1] if sentence else 0
         triggers = _triggers(text[begin : ends[sentence]], begin, [spans[number] for number in members])
+        starts = [spans[number][0] for number in members]
+        stops = [t for t in triggers if t.direction == "stop"]
         for trigger in triggers:
-            for number in _reached(text, spans, members, trigger, triggers):
+            for number in _reached(text, spans, members, starts, trigger, stops):
                 said[number].add(trigger.status)
+    for block in _BLOCK.finditer(text):
+        heads = [t for t in _triggers(block["head"], 0, []) if t.direction in ("forward", "stop")]
+        first, last = (bisect.bisect_left(spans, (at, 0)) for at in block.span("items"))
+        if heads and heads[-1].direction == "forward":
+            for number in range(first, last):
+                said[number] = said[number] or {heads[-1].status}
     return [next((status for status in _ORDER if status in of), "present") for of in said]
 
 
 def _reached(
-    text: str, spans: Sequence[tuple[int, int]], members: Sequence[int], trigger: _Trigger, triggers: Sequence[_Trigger]
+    text: str,
+    spans: Sequence[tuple[int, int]],
+    members: Sequence[int],
+    starts: Sequence[int],
+    trigger: _Trigger,
+    stops: Sequence[_Trigger],
 ) -> list[int]:
-    """The spans of a sentence that a trigger speaks of: the nearest, and those that a list ties to it."""
+    """The spans of a sentence that a trigger speaks of: the nearest, and those that a list ties to it.
+
+    Args:
+        text: all of it.
+        spans: all of them.
+        members: numbers of the sentence's.
+        starts: their first characters.
+        trigger: speaks of some.
+        stops: the sentence's triggers that end a scope, in its order.
+    """
+    found: list[int] = []
     if trigger.direction == "forward":
-        stop = min((t.start for t in triggers if t.direction == "stop" and t.start >= trigger.end), default=len(text))
-        ahead = [number for number in members if trigger.end <= spans[number][0] < stop]
+        after = bisect.bisect_left(stops, trigger.end, key=lambda stop: stop.start)
+        stop = stops[after].start if after < len(stops) else len(text)
         last = trigger.end
-        found: list[int] = []
-        for number in ahead:
+        after = bisect.bisect_left(starts, trigger.end)
+        for number in members[after : after + _MOST_LISTED]:
             start, end = spans[number]
             between = text[last:start]
-            if start - last > _REACH or (found and start > last and not _tied(between)):
+            if start >= stop or start - last > _REACH or (found and start > last and not _tied(between)):
                 break
             if len(found) == 1 and _NEW_CLAUSE.match(between):
                 break
             found.append(number)
             last = max(last, end)
         return found
+    before = bisect.bisect_left(starts, trigger.start)
+    if trigger.direction == "tag":
+        near = members[max(0, before - 1) : before]
+        return [number for number in near if not text[spans[number][1] : trigger.start].strip()]
     if trigger.direction != "backward":
         return []
-    stop = max((t.end for t in triggers if t.direction == "stop" and t.end <= trigger.start), default=0)
-    found = []
+    behind = bisect.bisect_right(stops, trigger.start, key=lambda stop: stop.end)
+    stop = stops[behind - 1].end if behind else 0
     last = trigger.start
-    for number in reversed(members):
+    for at in range(before - 1, max(-1, before - 1 - _MOST_LISTED), -1):
+        number = members[at]
         start, end = spans[number]
         if end > trigger.start:
             continue
@@ -102,24 +139,43 @@ def _triggers(sentence: str, offset: int, spans: Sequence[tuple[int, int]]) -> l
     """The longest triggers of a sentence, none within a span: `absent speech` is a finding."""
     pattern, kinds = _pattern()
     found = []
+    starts = [start for start, _ in spans]
+    furthest = list(itertools.accumulate((end for _, end in spans), max))
     for hit in pattern.finditer(sentence):
         start, end = hit.start() + offset, hit.end() + offset
-        if any(start < other_end and other_start < end for other_start, other_end in spans):
+        before = bisect.bisect_left(starts, end)
+        if before and furthest[before - 1] > start:
             continue
-        found += [
-            _Trigger(start, end, status, direction)
-            for status, direction in kinds[" ".join(hit.group().casefold().split())]
-        ]
+        said = kinds[" ".join(hit.group().casefold().split())]
+        closing = [status for status, direction in said if direction == "closing"]
+        if closing and _CLAUSE_ENDS.match(sentence, hit.end()):
+            found += [_Trigger(start, end, status, "tag") for status in closing]
+        else:
+            found += [_Trigger(start, end, status, direction) for status, direction in said if direction != "closing"]
     return found
 
 
 @cache
 def _pattern() -> tuple[re.Pattern[str], dict[str, list[tuple[str, str]]]]:
     kinds: dict[str, list[tuple[str, str]]] = {}
+    groups: dict[str, list[str]] = {}
     for line in _TRIGGERS.read_text(encoding="utf-8").splitlines():
-        if line and not line.startswith("#"):
+        name, stands, words = line.partition(" = ")
+        if stands and name.startswith("@") and "\t" not in line:
+            groups[name] = words.split(", ")
+        elif line and not line.startswith("#"):
             phrase, status, direction = line.split("\t")
-            kinds.setdefault(phrase, []).append((status, direction))
+            for each in _expanded(phrase, groups):
+                if (status, direction) not in kinds.setdefault(each, []):
+                    kinds[each].append((status, direction))
     phrases = sorted(kinds, key=len, reverse=True)
     words = "|".join(r"\s+".join(map(re.escape, phrase.split())) for phrase in phrases)
     return re.compile(rf"(?:(?<!\w)|(?=\W))(?:{words})(?!\w)", re.IGNORECASE), kinds
+
+
+def _expanded(phrase: str, groups: Mapping[str, Sequence[str]]) -> list[str]:
+    """The phrases that one with names of groups stands for."""
+    name = next((name for name in groups if name in phrase), None)
+    if name is None:
+        return [phrase]
+    return [each for word in groups[name] for each in _expanded(phrase.replace(name, word, 1), groups)]

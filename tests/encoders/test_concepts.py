@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from encoders.concepts.context import statuses
 from encoders.concepts.matcher import ConceptMatcher
 from encoders.concepts.names import ConceptName
+from encoders.concepts.reader import ConceptReader
 from encoders.concepts.words import lemma, stem
 
 NAMES = (
@@ -112,6 +115,27 @@ def test_lemmas(words: tuple[str, str], same: bool) -> None:
         ("Ataxia (-), ptosis (+)", "Ataxia", "excluded"),
         ("Ataxia (-), ptosis (+)", "ptosis", "present"),
         ("His mother noticed microcephaly.", "microcephaly", "present"),
+        ("Ataxia - absent", "Ataxia", "excluded"),
+        ("Ataxia (no)", "Ataxia", "excluded"),
+        ("Ataxia absent; ptosis", "Ataxia", "excluded"),
+        ("Ataxia, absent reflexes.", "Ataxia", "present"),
+        ("Ataxia: N", "Ataxia", "excluded"),
+        ("Ataxia? No.", "Ataxia", "excluded"),
+        ("Ataxia?", "Ataxia", "uncertain"),
+        ("Ptosis noted; reflexes absent.", "Ptosis", "present"),
+        ("She hasn't had seizures.", "seizures", "excluded"),
+        ("She didn’t have seizures.", "seizures", "excluded"),
+        ("Seizure-free.", "Seizure", "excluded"),
+        ("A non-seizure event", "seizure", "excluded"),
+        ("Seizures have never been observed.", "Seizures", "excluded"),
+        ("Seizures have been excluded.", "Seizures", "excluded"),
+        ("Denies:\n- fever\n- scoliosis\n\nHas:\n- seizures", "scoliosis", "excluded"),
+        ("Denies:\n- fever\n- scoliosis\n\nHas:\n- seizures", "seizures", "present"),
+        ("Family history:\n• scoliosis", "scoliosis", "family"),
+        ("Her mother, who has scoliosis, brought him.", "scoliosis", "family"),
+        ("Her parents brought her for seizures.", "seizures", "present"),
+        ("Her twin has scoliosis.", "scoliosis", "family"),
+        ("No doubt about scoliosis.", "scoliosis", "present"),
     ],
 )
 def test_what_a_text_says_of_a_finding(text: str, words: str, status: str) -> None:
@@ -128,3 +152,11 @@ def test_what_a_text_says_of_a_finding(text: str, words: str, status: str) -> No
 def test_hidden_marks_and_other_scripts_do_no_harm(matcher: ConceptMatcher) -> None:
     for text in ("seiz\u200bures \u202eseizures\u202c", "صرع seizures", "\x00seizures\x00", "癫痫 seizures 😀"):
         assert [text[one.start : one.end] for one in matcher.find(text)] == ["seizures"]
+
+
+@pytest.mark.parametrize("text", ["no seizures ", "seizures not seen, ", "seizures ", "发热、", "没有发热"])
+def test_long_texts_take_time_by_their_length(text: str) -> None:
+    reader = ConceptReader([ConceptName("a", "Seizure"), ConceptName("b", "发热")])
+    started = time.process_time()
+    assert len(reader.find(text * 10_000)) == 10_000
+    assert time.process_time() - started < 10

@@ -263,6 +263,18 @@ def test_paragraphs_do_not_depend_on_one_another() -> None:
         ("怀疑是肺炎", "肺炎", "uncertain"),
         ("如果发烧怎么办", "发烧", "hypothetical"),
         ("咳嗽不明显", "咳嗽", "excluded"),
+        ("打了预防针后发热", "发热", "present"),
+        ("怕冷发烧", "发烧", "present"),
+        ("妈妈说宝宝发烧", "发烧", "present"),
+        ("妈妈有哮喘孩子咳嗽", "咳嗽", "present"),
+        ("有没有发烧", "发烧", "uncertain"),
+        ("没有 发烧", "发烧", "excluded"),
+        ("没有发烧或者咳嗽", "咳嗽", "excluded"),
+        ("没有明显的发烧", "发烧", "excluded"),
+        ("不是发烧是咳嗽", "咳嗽", "present"),
+        ("发热：无", "发热", "excluded"),
+        ("咳嗽（－）", "咳嗽", "excluded"),
+        ("哮喘待排", "哮喘", "uncertain"),
     ],
 )
 def test_chinese_words_around_a_name_are_heeded(text: str, name: str, status: str) -> None:
