@@ -99,6 +99,16 @@ class SpeechReader:
         return Speech(spoken, str(info.language), round(float(info.duration), 2))
 
 
+def _decoded_seconds(container: Any) -> float:  # noqa: ANN401 (of PyAV)
+    """Length of the sound, as far as it is allowed and a moment beyond; nothing of it is kept."""
+    seconds = 0.0
+    for frame in container.decode(audio=0):
+        seconds += frame.samples / frame.sample_rate
+        if seconds > MOST_SECONDS:
+            break
+    return seconds
+
+
 def _check_length(content: bytes, place: str) -> None:
     import av
     from av.error import FFmpegError
@@ -110,6 +120,8 @@ def _check_length(content: bytes, place: str) -> None:
                 raise InputError("has no sound", place)
             own = [float(one.duration * one.time_base) for one in streams if one.duration and one.time_base]
             seconds = max([*own, (container.duration or 0) / av.time_base])
+            if not seconds:  # a live recording's header does not know it
+                seconds = _decoded_seconds(container)
     except (FFmpegError, ValueError) as error:
         raise InputError(f"is no recording: {error}", place) from error
     if seconds > MOST_SECONDS:

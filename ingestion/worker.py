@@ -90,7 +90,7 @@ class Chunk:
 
 def unread(document: Document, content: str, error: InputError) -> DeadLetter:
     """The letter for a document that could not be read, or not to its end."""
-    return DeadLetter(document.id, str(document.path), content, 0, error.place, error.reason, "")
+    return DeadLetter(document.id, document.shown, content, 0, error.place, error.reason, "")
 
 
 Prepared = tuple[Chunk, PreparedBatch]

@@ -46,9 +46,11 @@ def train(
     judged = read_conll(valid, tags_of(learned))
     with needs_extra("models", _WHAT):
         from encoders.backbone import default_backbone
+        from encoders.tokens.tagger import check_language
         from encoders.tokens.training import METHODS, TaggerSettings, train_tagger
     if method not in METHODS:
         raise InputError(f"{method!r} is none of {', '.join(METHODS)}", "--method")
+    check_language(language, "--language")
     settings = TaggerSettings(method, epochs, patience, batch, language=language, seed=seed)
     if rate is not None:
         settings = replace(settings, rate=rate)

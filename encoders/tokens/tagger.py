@@ -92,7 +92,8 @@ class TokenTagger:
         sentences = [one for text in texts for one in text]
         if not sentences:
             return
-        pieces: list[CutSentence] = cut(sentences, self.tokenizer)
+        longest = int(getattr(self.model.backbone.config, "max_position_embeddings", 512)) - 2
+        pieces: list[CutSentence] = cut(sentences, self.tokenizer, longest=longest)
         windows: list[Window] = []
         at = 0
         for text in texts:
@@ -111,9 +112,7 @@ class TokenTagger:
 
     @cached_property
     def _splitter(self) -> Any:  # noqa: ANN401 (a pipeline of spaCy)
-        import spacy
-
-        language = spacy.blank(str(self.card["language"]))
+        language = check_language(str(self.card["language"]))
         language.add_pipe("sentencizer", config={"punct_chars": [*".!?。！？\n"]})
         language.max_length = 10_000_000
         return language
@@ -148,3 +147,21 @@ class TokenTagger:
         model = TaggerModel(backbone, config.hidden_size, tags, bio=bio)
         load_weights(model, folder / _WEIGHTS)
         return cls(model.to(best_device()).eval(), tokenizer, card)
+
+
+def check_language(code: str, place: str = "language") -> Any:  # noqa: ANN401 (a pipeline of spaCy)
+    """What splits texts of a language into words.
+
+    Args:
+        code: of the language.
+        place: what the error names.
+
+    Raises:
+        InputError: spaCy has no such language.
+    """
+    import spacy
+
+    try:
+        return spacy.blank(code)
+    except (ImportError, ValueError) as error:
+        raise InputError(f"spaCy knows no language {code!r}", place) from error

@@ -138,12 +138,13 @@ def windows_of(
         while end < stop and used + lengths[end] <= room:
             used += lengths[end]
             end += 1
+        spare = max(size - 1 - used, 0)
         low, before = start, 0
-        while low > begin and before + lengths[low - 1] <= context:
+        while low > begin and before + lengths[low - 1] <= min(context, spare):
             low -= 1
             before += lengths[low]
         high, after = end, 0
-        while high < stop and after + lengths[high] <= context:
+        while high < stop and after + lengths[high] <= min(context, spare - before):
             after += lengths[high]
             high += 1
         found.append(Window(range(low, high), range(start, end)))

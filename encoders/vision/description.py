@@ -14,6 +14,20 @@ from encoders.vision.coco import COCO_80
 from encoders.vision.detector import SeenBox
 from encoders.vision.relations import relations_of
 
+_PEOPLE = (
+    "man",
+    "woman",
+    "men",
+    "women",
+    "people",
+    "pedestrian",
+    "child",
+    "children",
+    "boy",
+    "girl",
+    "mother",
+    "father",
+)
 Evidence = Literal["box", "OCR", "words"]
 
 
@@ -44,7 +58,7 @@ def named_things(caption: str) -> dict[str, tuple[int, int]]:
     """Things that a detector knows and that English words say to be there: label, and characters of the first name."""
     found: dict[str, tuple[int, int]] = {}
     for one in _labels().find(caption):
-        if one.status == "present":
+        if one.status != "excluded":  # a mother's child is in the picture, too
             found.setdefault(one.concept, (one.start, one.end))
     return found
 
@@ -91,5 +105,5 @@ def describe(seen: Sequence[SeenBox], caption: str = "") -> list[DescribedFact]:
 @cache
 def _labels() -> ConceptReader:
     return ConceptReader([ConceptName(name, name) for name in COCO_80] + [
-        ConceptName("person", other, preferred=False) for other in ("man", "woman", "people", "pedestrian", "child")
+        ConceptName("person", other, preferred=False) for other in _PEOPLE
     ])  # fmt: skip

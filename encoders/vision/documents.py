@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 from encoders.vision.detector import SeenBox
 from encoders.vision.ocr import TextReader
 from encoders.vision.pdf_limits import check_streams
-from encoders.vision.pictures import MOST_PIXELS, Picture, read_picture
+from encoders.vision.pictures import MOST_PIXELS, Picture, read_pictures
 from kg.errors import InputError
 from kg.extras import needs_extra
 
@@ -22,6 +23,12 @@ _DPI = 200
 _POINTS_PER_INCH = 72
 _LEAST_CHARACTERS = 20
 """A page with fewer is taken for a scan."""
+_TEXT_LAYER = 300
+"""Characters of a scan's page from which it has a layer of text; a printed header or stamp has fewer."""
+_SCAN = 0.5
+"""Part of a page that a picture covers for it to be a scan."""
+_MOST_SECONDS = 120
+"""For drawing all pages."""
 _MOST_SIDE = 5000
 _SAME_LINE = 0.6
 """Boxes that overlap by so much of the lower one's height are of one line."""
@@ -53,6 +60,14 @@ class DocumentText:
     parts: tuple[Part, ...]
 
 
+@dataclass(frozen=True)
+class _Page:
+    """Its text, and its picture where that is to be read, too."""
+
+    text: str
+    picture: Picture | None = None
+
+
 def read_document(content: bytes, text_reader: TextReader, place: str = "document") -> DocumentText:
     """The text of a PDF or a picture.
 
@@ -64,14 +79,20 @@ def read_document(content: bytes, text_reader: TextReader, place: str = "documen
     Raises:
         InputError: it is neither, is encrypted or broken, or has too many pages or characters.
     """
-    pages = _pdf_pages(content, place) if content.lstrip()[:5] == b"%PDF-" else iter([read_picture(content, place)])
+    pages: Iterator[_Page]
+    if content.lstrip()[:5] == b"%PDF-":
+        pages = _pdf_pages(content, place)
+    else:
+        pages = (_Page("", picture) for picture in read_pictures(content, place, MOST_PAGES))
     text, parts, length = [], [], 0
     for number, page in enumerate(pages, 1):
-        lines: Sequence[tuple[str, tuple[float, float, float, float] | None, float]]
-        if isinstance(page, str):
-            lines = [(page, None, 1.0)]
-        else:
-            lines = [(line.text, line.box, line.confidence) for line in in_reading_order(text_reader.encode(page))]
+        lines: list[tuple[str, tuple[float, float, float, float] | None, float]] = []
+        if page.text:
+            lines.append((page.text, None, 1.0))
+        if page.picture is not None:
+            seen = in_reading_order(text_reader.encode(page.picture))
+            known = set(page.text.split())
+            lines += [(one.text, one.box, one.confidence) for one in seen if not known.issuperset(one.text.split())]
         for line, box, confidence in lines:
             parts.append(Part(length, length + len(line), number, box, confidence))
             text.append(line)
@@ -96,8 +117,8 @@ def in_reading_order(lines: Sequence[SeenBox]) -> list[SeenBox]:
     return [line for row in rows for line in sorted(row, key=lambda seen: seen.box[0])]
 
 
-def _pdf_pages(content: bytes, place: str) -> Iterator[str | Picture]:
-    """Each page: its text, or where it has hardly any, what it looks like."""
+def _pdf_pages(content: bytes, place: str) -> Iterator[_Page]:
+    """Each page: its text, and where it has hardly any, or a picture covers most of it, what it looks like."""
     with needs_extra("vision", "reading PDF"):
         import pypdfium2
     check_streams(content, place)
@@ -109,25 +130,43 @@ def _pdf_pages(content: bytes, place: str) -> Iterator[str | Picture]:
     try:
         if len(document) > MOST_PAGES:
             raise InputError(f"has {len(document):,} pages; at most {MOST_PAGES} are read", place)
+        seconds = 0.0
         for number in range(len(document)):
+            started = time.perf_counter()
             try:
-                yield _pdf_page(document[number], f"{place}: page {number + 1}")
+                page = _pdf_page(document[number], f"{place}: page {number + 1}")
+                seconds += time.perf_counter() - started
+                if seconds > _MOST_SECONDS:
+                    raise InputError(f"takes more than {_MOST_SECONDS} s to draw", f"{place}: page {number + 1}")
+                yield page
             except pypdfium2.PdfiumError as error:
                 raise InputError(f"can't be read: {error}", f"{place}: page {number + 1}") from error
     finally:
         document.close()
 
 
-def _pdf_page(page: Any, place: str) -> str | Picture:  # noqa: ANN401 (pypdfium2 has no types)
+def _pdf_page(page: Any, place: str) -> _Page:  # noqa: ANN401 (pypdfium2 has no types)
     words = page.get_textpage()
     if words.count_chars() > MOST_CHARACTERS:
         raise InputError(f"has more than {MOST_CHARACTERS:,} characters", place)
     text = str(words.get_text_range()).replace("\r\n", "\n").replace("\r", "\n").replace("\ufffe", "-")
-    if len("".join(text.split())) >= _LEAST_CHARACTERS:
-        return text
     width, height = page.get_size()
+    length = len("".join(text.split()))
+    if length >= _TEXT_LAYER or (length >= _LEAST_CHARACTERS and not _is_scan(page, width * height)):
+        return _Page(text)
     scale = min(_DPI / _POINTS_PER_INCH, _MOST_SIDE / max(width, height, 1.0))
     if width * height * scale * scale > MOST_PIXELS:
         raise InputError(f"is {width:.0f} × {height:.0f} points large", place)
     drawn = page.render(scale=scale).to_pil()
-    return np.asarray(drawn.convert("RGB"))
+    return _Page(text if text.strip() else "", np.asarray(drawn.convert("RGB")))
+
+
+def _is_scan(page: Any, area: float) -> bool:  # noqa: ANN401 (pypdfium2 has no types)
+    """Whether a picture covers most of a page, as the scan under a printed header does."""
+    from pypdfium2.raw import FPDF_PAGEOBJ_IMAGE
+
+    for picture in page.get_objects(filter=[FPDF_PAGEOBJ_IMAGE]):
+        left, bottom, right, top = picture.get_bounds()
+        if (right - left) * (top - bottom) >= _SCAN * area:
+            return True
+    return False

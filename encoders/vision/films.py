@@ -55,6 +55,8 @@ def frames_of(content: bytes, rate: float, place: str = "film") -> Iterator[Fram
             due = 0.0
             for number, frame in enumerate(container.decode(stream)):
                 at = float(frame.time) if frame.time is not None else number / float(stream.average_rate or 25)
+                if at > MOST_SECONDS:  # a header may not know it
+                    raise InputError(f"has more than {MOST_SECONDS:,} seconds", place)
                 if at + 1e-6 >= due:
                     due = at + 1 / rate
                     yield Frame(number, round(at, 3), frame.to_ndarray(format="rgb24"))

@@ -7,6 +7,7 @@ data: it stands in a message of its own, and the answer's form is bound by a sch
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -25,7 +26,8 @@ MOST_STATEMENTS = 12
 """Of one chunk."""
 _MOST_TOKENS = 1200
 _EXAMPLE = re.compile(r"(?P<sentence>.+) \((?P<subject>[^;]+); (?P<object>[^;]+)\)")
-_LETTERS = re.compile(r"[^\W_]+")
+_WORD = re.compile(r"[\u3400-\u9fff]|[^\W_\u3400-\u9fff]+")
+"""A word, or one Chinese character."""
 _SYSTEM = (
     "You extract facts from a text. Use only the relations listed. Give subject and object of each fact in the words "
     "of the text, copied exactly, and the number of the sentence that states the fact. Give no fact that the text does "
@@ -169,7 +171,7 @@ class StatementExtractor:
             return Extraction((), (RefusedStatement(reason, reply.text[:2000]),), reply)
         found: dict[tuple[str, str, str], FoundStatement] = {}
         refused: list[RefusedStatement] = []
-        sentences, known = sentences_of(text), _letters(text)
+        sentences, known = sentences_of(text), _Words(text)
         for item in items if isinstance(items, list) else ():
             said = self._statement(item, text, sentences, known)
             if isinstance(said, str):
@@ -179,9 +181,9 @@ class StatementExtractor:
         return Extraction(tuple(found.values()), tuple(refused), reply)
 
     def _statement(
-        self, item: object, text: str, sentences: Sequence[tuple[int, int]], known: str
+        self, item: object, text: str, sentences: Sequence[tuple[int, int]], known: _Words
     ) -> FoundStatement | str:
-        """The statement, or why it is refused; `known` are the letters of the text."""
+        """The statement, or why it is refused; `known` are the words of the text."""
         if not isinstance(item, dict):
             return "is no object"
         values = [item.get(name) for name in ("subject", "relation", "object")]
@@ -191,24 +193,37 @@ class StatementExtractor:
         number = item.get("sentence")
         if relation not in self._names:
             return f"relation {relation!r} is none of the ontology's"
-        if not isinstance(number, int) or not 1 <= number <= len(sentences):
+        if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= len(sentences):
             return f"there is no sentence {number!r}"
         start, end = sentences[number - 1]
-        cited = _letters(text[start:end])
+        cited = _Words(text[start:end])
         for name, said in (("subject", subject), ("object", object_)):
-            if not _letters(said) or _letters(said) not in known:
+            if said not in known:
                 return f"the {name} is not in the text"
-        if _letters(subject) == _letters(object_):
+        if _Words(subject).letters == _Words(object_).letters:
             return "subject and object are one"
-        if _letters(subject) not in cited and _letters(object_) not in cited:
+        if subject not in cited and object_ not in cited:
             return "neither subject nor object is in the sentence that is cited"
         return FoundStatement(subject, relation, object_, text[start:end], start, end)
 
 
-def _letters(text: str) -> str:
-    """Letters and digits alone, in small letters without accents, so that marks and spaces do not matter."""
-    plain = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(_LETTERS.findall("".join(c for c in plain if not unicodedata.combining(c))))
+class _Words:
+    """Whole words of a text, in small letters without accents, so that marks and spaces between them do not matter."""
+
+    def __init__(self, text: str) -> None:
+        plain = unicodedata.normalize("NFKD", text.casefold())
+        words = _WORD.findall("".join(c for c in plain if not unicodedata.combining(c)))
+        self.letters = "".join(words)
+        self._ends = set(itertools.accumulate(map(len, words), initial=0))
+
+    def __contains__(self, said: str) -> bool:
+        letters = _Words(said).letters
+        at = self.letters.find(letters) if letters else -1
+        while at >= 0:
+            if at in self._ends and at + len(letters) in self._ends:
+                return True
+            at = self.letters.find(letters, at + 1)
+        return False
 
 
 def _numbered(text: str) -> str:

@@ -43,14 +43,21 @@ class Document:
         """The origin, or else the path."""
         return self.origin or str(self.path)
 
+    @property
+    def shown(self) -> str:
+        """The path, for messages; bytes of a name that is no UTF-8 are escaped."""
+        return os.fsencode(self.path).decode("utf-8", "backslashreplace")
+
     @cached_property
     def content(self) -> str:
         """SHA-256 of the bytes, hexadecimal.
 
         Raises:
-            InputError: the file can't be read.
+            InputError: the file can't be read, or its name is no text.
         """
         digest = hashlib.sha256()
+        if self.shown != str(self.path):
+            raise InputError("its name is no UTF-8, so that no entity can bear it; rename the file", self.shown)
         try:
             with self.path.open("rb") as file:
                 while chunk := file.read(_HASH_CHUNK):
@@ -241,5 +248,10 @@ def _walk(root: Path, extensions: tuple[str, ...]) -> Iterator[str]:
 
 
 def _escape(text: str) -> str:
-    """Percent-encodes what would end an id: blanks, and the percent sign itself."""
-    return "".join(f"%{ord(c):02X}" if c.isspace() or c == "%" else c for c in text)
+    """Percent-encodes what would end an id: blanks, the percent sign itself, and bytes of a name that is no UTF-8."""
+    return "".join(_encoded(c) if c.isspace() or c == "%" or "\udc80" <= c <= "\udcff" else c for c in text)
+
+
+def _encoded(character: str) -> str:
+    code = ord(character)
+    return f"%{code - 0xDC00 if 0xDC80 <= code <= 0xDCFF else code:02X}"

@@ -54,7 +54,11 @@ class NoteReader(PdfReader):
                     yield from extractor.records(passage)
                 continue
             yield replace(extractor.source, document=passage.document)
-            for found in extractor.findings(passage):
+            findings = extractor.findings(passage)
+            there = {found.concept for found in findings if found.status == "present"}
+            for found in findings:
+                if found.status == "excluded" and found.concept in there:
+                    continue  # as in a diagnosis: what is said to be there and not to be there counts as there
                 relations = _DISEASE if found.concept in extractor.diseases else _FINDING
                 if relation := relations.get(found.status):
                     yield mention_claim(passage, extractor.source.id, found, relation, patient)

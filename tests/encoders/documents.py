@@ -18,11 +18,11 @@ trailer<</Root 1 0 R>>
 %%EOF"""
 
 
-def pdf_of(stream: bytes, more: bytes = b"", trailer: bytes = b"") -> bytes:
+def pdf_of(stream: bytes, more: bytes = b"", trailer: bytes = b"", filters: bytes = b"/FlateDecode") -> bytes:
     """A page whose content is a packed stream."""
     start = TEXT_PDF.index(b"4 0 obj")
     end = TEXT_PDF.index(b"5 0 obj")
-    packed = b"4 0 obj<</Length %d/Filter/FlateDecode>>stream\n%s\nendstream endobj\n" % (len(stream), stream)
+    packed = b"4 0 obj<</Length %d/Filter%s>>stream\n%s\nendstream endobj\n" % (len(stream), filters, stream)
     whole = TEXT_PDF[:start] + packed + TEXT_PDF[end:]
     return whole.replace(b"trailer<<", more + b"trailer<<" + trailer)
 

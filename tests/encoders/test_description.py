@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from encoders.vision.description import describe
+from encoders.vision.description import describe, named_things
 from encoders.vision.detector import SeenBox
 from encoders.vision.relations import relations_of
 
@@ -21,6 +21,11 @@ def test_boxes_stand_to_one_another() -> None:
     assert (0, "overlaps", 2) in found
     assert not any(one.subject == 4 for one in relations_of(SEEN))
     assert relations_of([]) == []
+
+
+def test_people_beside_a_thing_do_not_hide_it() -> None:
+    named = named_things("A mother with her child and a dog beside a red bus; two men wait; no truck.")
+    assert set(named) == {"person", "dog", "bus"}
 
 
 def test_facts_tell_what_they_rest_on() -> None:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import base64
 import io
 import time
 import zlib
+from collections.abc import Callable
 
 import pypdfium2
 import pytest
+from PIL import Image, ImageOps
 
 from encoders.vision.detector import SeenBox
 from encoders.vision.documents import in_reading_order, read_document
@@ -76,6 +79,65 @@ def test_a_packed_page_is_read_and_a_bomb_is_refused_at_once(text_reader: TextRe
     with pytest.raises(InputError, match="unpacks to more than any page needs"):
         read_document(pdf_of(bomb), text_reader, "bomb.pdf")
     assert time.perf_counter() - started < 5
+
+
+def _operators() -> bytes:
+    return b"BT /F1 12 Tf 20 100 Td (Seizures and ataxia since birth) Tj ET"
+
+
+@pytest.mark.parametrize(
+    ("filters", "pack"),
+    [
+        (b"[/FlateDecode/FlateDecode]", lambda raw: zlib.compress(zlib.compress(raw))),
+        (b"/#46lateDecode", zlib.compress),
+        (b"[/ASCIIHexDecode/FlateDecode]", lambda raw: zlib.compress(raw).hex().encode() + b">"),
+        (b"[/ASCII85Decode/FlateDecode]", lambda raw: base64.a85encode(zlib.compress(raw)) + b"~>"),
+        (b"[/FlateDecode/ASCIIHexDecode/FlateDecode]", lambda raw: zlib.compress(zlib.compress(raw).hex().encode())),
+    ],
+)
+def test_bombs_are_refused_however_they_are_packed(
+    text_reader: TextReader, filters: bytes, pack: Callable[[bytes], bytes]
+) -> None:
+    bomb = pdf_of(pack(_operators() * 1_000_000), filters=filters)
+    started = time.perf_counter()
+    with pytest.raises(InputError, match=r"more than any page needs|packed twice"):
+        read_document(bomb, text_reader, "bomb.pdf")
+    assert time.perf_counter() - started < 5
+
+
+def test_streams_in_letters_are_read(text_reader: TextReader) -> None:
+    packed = base64.a85encode(zlib.compress(_operators())) + b"~>"
+    good = pdf_of(packed, filters=b"[/ASCII85Decode/FlateDecode]")
+    assert read_document(good, text_reader).text == "Seizures and ataxia since birth"
+
+
+def test_a_scan_below_a_printed_header_is_read_with_it(text_reader: TextReader) -> None:
+    scan = printed("Seizures were seen", "No microcephaly")
+    width, height = scan.size
+    picture = saved(scan, "JPEG")
+    drawn = b"q 290 0 0 150 5 5 cm /Im1 Do Q BT /F1 9 Tf 20 180 Td (General Hospital, page 1 of 1) Tj ET"
+    more = (
+        b"6 0 obj<</Type/XObject/Subtype/Image/Width %d/Height %d/ColorSpace/DeviceRGB/BitsPerComponent 8"
+        b"/Filter/DCTDecode/Length %d>>stream\n%s\nendstream endobj\n"
+    ) % (width, height, len(picture), picture)
+    page = pdf_of(zlib.compress(drawn), more).replace(b"<</Font", b"<</XObject<</Im1 6 0 R>>/Font")
+    read = read_document(page, text_reader).text.replace(" ", "").splitlines()
+    assert read == ["GeneralHospital,page1of1", "Seizureswereseen", "Nomicrocephaly"]
+
+
+def test_all_pages_of_a_tiff_are_read(text_reader: TextReader) -> None:
+    written = io.BytesIO()
+    printed("Seizures were seen").save(written, "TIFF", save_all=True, append_images=[printed("No microcephaly")])
+    read = read_document(written.getvalue(), text_reader)
+    assert read.text.replace(" ", "").splitlines() == ["Seizureswereseen", "Nomicrocephaly"]
+    assert [part.page for part in read.parts] == [1, 2]
+
+
+def test_letters_on_a_transparent_ground_are_read(text_reader: TextReader) -> None:
+    letters = ImageOps.invert(printed("Seizures were seen").convert("L"))
+    page = Image.new("RGBA", letters.size, (0, 0, 0, 0))
+    page.putalpha(letters)
+    assert "Seizures" in read_document(saved(page, "PNG"), text_reader).text
 
 
 def test_an_encrypted_pdf_is_told(text_reader: TextReader) -> None:

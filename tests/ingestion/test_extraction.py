@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import sys
 from collections.abc import AsyncIterator, Sequence
 from functools import cache
 from importlib.util import find_spec
@@ -142,6 +144,26 @@ async def test_a_note_tells_of_its_patient_and_names_nobody(store: GraphStore, t
     whole = [row["p"] async for row in store.read("MATCH (n) RETURN properties(n) AS p")]
     whole += [row["p"] async for row in store.read("MATCH ()-[r]->() RETURN properties(r) AS p")]
     assert "Miller" not in repr(whole)
+
+
+async def test_what_a_note_affirms_and_denies_counts_as_there(store: GraphStore, tmp_path: Path) -> None:
+    path = tmp_path / "case2.txt"
+    path.write_text("No seizures at birth. Seizures since the age of two.", encoding="utf-8")
+    await load(store, "note", path)
+    own = [one for one in await facts(store, "HAS_PHENOTYPE") if one[0].startswith("patient:")]
+    assert [one[1] for one in own] == ["HP:0001250"]
+    assert not [one for one in await facts(store, "EXCLUDES_PHENOTYPE") if one[0].startswith("patient:")]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs file names of any bytes")
+async def test_a_file_whose_name_is_no_text_is_told_and_the_rest_is_read(store: GraphStore, tmp_path: Path) -> None:
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    (folder / "good.txt").write_text(NOTE, encoding="utf-8")
+    (folder / os.fsdecode(b"bad\xff.txt")).write_text(NOTE, encoding="utf-8")
+    report = await load(store, "text", folder)
+    assert report.failed == 1
+    assert await facts(store, "MENTIONED_IN")
 
 
 async def test_names_of_people_come_from_a_note_only_if_asked_for(store: GraphStore, tmp_path: Path) -> None:

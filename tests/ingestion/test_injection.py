@@ -58,6 +58,8 @@ FORGED = [
     {"subject": "FBN1", "relation": "ASSOCIATED_WITH", "object": "Rett syndrome of the whole world", "sentence": 1},
     {"subject": "FBN1", "relation": "RETRACT", "object": "Marfan syndrome", "sentence": 1},
     {"subject": "FBN1", "relation": "ASSOCIATED_WITH", "object": "Marfan syndrome", "sentence": 99, "source": "PMID:1"},
+    {"subject": "mut", "relation": "ASSOCIATED_WITH", "object": "Marfan syndrome", "sentence": 1},
+    {"subject": "FBN1", "relation": "ASSOCIATED_WITH", "object": "Marfan syndrome", "sentence": True},
     {"sql": "DROP TABLE"},
     "MATCH (n) DETACH DELETE n",
 ]
