@@ -48,7 +48,7 @@ def diagnose(
     ] = None,
     note: Annotated[
         Path | None,
-        typer.Option(help="A clinical note, English: text, PDF or picture. Its findings are shown."),
+        typer.Option(help="A clinical note: text, PDF or picture. Its findings are shown."),
     ] = None,
     onset: Annotated[str | None, typer.Option(help="HPO onset term, or age such as P3Y6M.")] = None,
     age: Annotated[str | None, typer.Option(help="Age such as P3Y6M.")] = None,
@@ -117,7 +117,7 @@ def _query(file: Path | None, given: dict[str, Any]) -> Query:
 
 def findings(
     context: typer.Context,
-    note: Annotated[Path, typer.Argument(help="A note in English: text, PDF or picture; - reads standard input.")],
+    note: Annotated[Path, typer.Argument(help="A note: text, PDF or picture; - reads standard input.")],
     json: Json = False,
 ) -> None:
     """Names the findings of a clinical note, each with its words and whether it is there; nothing is kept."""
