@@ -23,10 +23,9 @@ from torch import Tensor
 from encoders.checkpoint import Checkpoint, Standing, fingerprint
 from encoders.concepts.names import ConceptName
 from encoders.progress import Progress, quiet
+from encoders.schedule import warmed
 from encoders.text import SentenceEncoder
 from kg.errors import InputError
-
-_WARM = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +94,7 @@ def train_text(
             progress("Training", now.epochs * steps + number, settings.epochs * steps)
             share = (now.epochs + number / steps) / settings.epochs
             for group in optimiser.param_groups:
-                group["lr"] = settings.rate * min((share + 1e-3) / _WARM, (1 - share) / (1 - _WARM))
+                group["lr"] = settings.rate * warmed(share, 1 / (steps * settings.epochs))
             pairs = [_pair(several[at], draw) for at in some.tolist()]
             loss = _loss(encoder, pairs, settings.temperature)
             optimiser.zero_grad(set_to_none=True)

@@ -16,6 +16,7 @@ from torch import nn
 from encoders.backbone import load_backbone
 from encoders.checkpoint import Checkpoint, Standing, fingerprint
 from encoders.progress import Progress, quiet
+from encoders.schedule import warmed
 from encoders.tokens.conll import Sentence, tags_of
 from encoders.tokens.crf import may_follow
 from encoders.tokens.evaluation import tag_report
@@ -27,7 +28,6 @@ from kg.errors import InputError
 
 Method = Literal["full", "lora", "head"]
 METHODS: tuple[Method, ...] = get_args(Method)
-_WARM = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ def train_tagger(
             share = (now.epochs + number / len(order)) / settings.epochs
             progress("Training", now.epochs * len(order) + number, settings.epochs * len(order))
             for group in optimiser.param_groups:
-                group["lr"] = group["greatest"] * _warmed(share, 1 / (per_epoch * settings.epochs))
+                group["lr"] = group["greatest"] * warmed(share, 1 / (per_epoch * settings.epochs))
             batch = batch_of([windows[at] for at in some.tolist()], pieces, tokenizer)
             if settings.masked:
                 hide(batch, settings.masked, tokenizer, draw)
@@ -183,8 +183,3 @@ def _optimiser(model: TaggerModel, settings: TaggerSettings) -> torch.optim.Opti
         for own, rate in ((True, settings.rate), (False, settings.head_rate))
     ]
     return torch.optim.AdamW([group for group in groups if group["params"]], weight_decay=settings.decay)
-
-
-def _warmed(share: float, least: float) -> float:
-    """Part of the greatest rate after a share of the steps: rises over a tenth, then falls to 0, linearly."""
-    return min((share + least) / _WARM, (1 - share) / (1 - _WARM))
