@@ -21,6 +21,8 @@ Status = Literal["present", "excluded", "family", "uncertain", "hypothetical"]
 _TRIGGERS = Path(__file__).with_name("context_en.tsv")
 _REACH = 90
 """Characters to the next concept, or to one that is tied to it by a list."""
+_LINE = 500
+"""Characters of a line of a form."""
 _MOST_LISTED = 100
 """Concepts of a list that one trigger speaks of."""
 _ORDER: tuple[Status, ...] = ("excluded", "hypothetical", "family", "uncertain")
@@ -30,6 +32,10 @@ _NEW_CLAUSE = re.compile(r"^\s*,\s*and\b", re.IGNORECASE)
 """`no ataxia, and scoliosis`: a list has a comma before its second member, too."""
 _BLOCK = re.compile(r"^(?P<head>[^\n]{0,200}:)[^\S\n]*\n(?P<items>(?:[^\S\n]*[-•*·][^\n]*(?:\n|\Z))+)", re.MULTILINE)
 _CLAUSE_ENDS = re.compile(r"\s*(?:[.;,)\n]|\Z)")
+_EMPTY_BOX = r"(?:\[\s?\]|[☐□])"
+_BOX_BEFORE = re.compile(_EMPTY_BOX + r"[^\S\n]*\Z")
+_BOX_AFTER = re.compile(r"[^\S\n]*" + _EMPTY_BOX)
+_BOX_FIRST = re.compile(r"\s*(?:\[[\sxX✓]?\]|[☐□☑☒✓✔])")
 _NON = re.compile(r"\bnon-\Z", re.IGNORECASE)
 
 
@@ -73,7 +79,18 @@ def statuses(text: str, spans: Sequence[tuple[int, int]]) -> list[Status]:
         if heads and heads[-1].direction == "forward":
             for number in range(first, last):
                 said[number] = said[number] or {heads[-1].status}
+    for number, (start, end) in enumerate(spans):
+        if _unticked(text, start, end):
+            said[number].add("uncertain")
     return [next((status for status in _ORDER if status in of), "present") for of in said]
+
+
+def _unticked(text: str, start: int, end: int) -> bool:
+    """Whether an empty box belongs to a name: the one before it where the line begins with one, else the one behind."""
+    line = text.rfind("\n", max(0, start - _LINE), start) + 1 or max(0, start - _LINE)
+    if _BOX_FIRST.match(text, line, start):
+        return bool(_BOX_BEFORE.search(text, max(line, start - 5), start))
+    return bool(_BOX_AFTER.match(text, end, end + 5))
 
 
 def _reached(

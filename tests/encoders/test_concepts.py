@@ -136,6 +136,10 @@ def test_lemmas(words: tuple[str, str], same: bool) -> None:
         ("Her parents brought her for seizures.", "seizures", "present"),
         ("Her twin has scoliosis.", "scoliosis", "family"),
         ("No doubt about scoliosis.", "scoliosis", "present"),
+        ("[ ] fever [x] scoliosis", "scoliosis", "present"),
+        ("☑ seizures\n☐ scoliosis", "scoliosis", "uncertain"),
+        ("Scoliosis [ ] seizures [x]", "Scoliosis", "uncertain"),
+        ("Scoliosis [ ] seizures [x]", "seizures", "present"),
     ],
 )
 def test_what_a_text_says_of_a_finding(text: str, words: str, status: str) -> None:
