@@ -129,6 +129,8 @@ class ImageReader(ExtractingReader):
         except InputError as error:
             yield Rejected(words_of(error), path.name, "", document.id)
             return
+        if not any(map(str.isalpha, text)):
+            return  # boxes in numbers, as YOLO writes them beside pictures
         passage = Passage(curie("caption", key_of(medium.id)), text)
         words = Source("model:words-beside-pictures@1", "model", "Words beside pictures", version="1")
         yield replace(words, document=document.id)

@@ -78,9 +78,14 @@ async def test_boxes_letters_and_words_make_one_scene(store: GraphStore, tmp_pat
     assert on
     assert all(0 < row["belief"] < 1 for row in on)
 
-    (folder / "london_bus.txt").unlink()
-    await load(store, folder)
-    assert await depicted(store) == alone
+    for words in ("0 0.51 0.4 0.2 0.3\n2 0.1 0.4 0.2 0.3\n", None):  # boxes as YOLO writes them; nothing
+        if words is None:
+            (folder / "london_bus.txt").unlink()
+        else:
+            (folder / "london_bus.txt").write_text(words, encoding="utf-8")
+        await load(store, folder)
+        assert await depicted(store) == alone
+        assert not await rows(store, "MATCH (d:Document {name: 'london_bus.txt'}) RETURN d.id")
 
 
 async def test_words_that_are_no_text_are_told_and_the_picture_stays(store: GraphStore, tmp_path: Path) -> None:
