@@ -85,6 +85,11 @@ def _run(capfd: pytest.CaptureFixture[str], *words: str, code: int = 0) -> str:
     return printed.out if code == 0 else printed.err
 
 
+@pytest.fixture(autouse=True)
+def data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("EVIGRAPH_DATA", str(tmp_path / "data"))
+
+
 def test_commands(capfd: pytest.CaptureFixture[str], graph_url: str, tmp_path: Path) -> None:
     note = tmp_path / "note.txt"
     note.write_text(NOTE, encoding="utf-8")

@@ -118,7 +118,7 @@ async def store(backend: Backend, tmp_path: Path) -> AsyncIterator[GraphStore]:
 
 
 async def load(store: GraphStore, name: str, path: Path, **settings: Any) -> IngestionReport:
-    reader = await configure(get_reader(name), Settings(**settings), store)
+    reader = await configure(get_reader(name), Settings(data=path.parent / "data", **settings), store)
     return await ingest(store, reader, path, dead_letters=path.parent / f"letters-{name}.jsonl")
 
 
