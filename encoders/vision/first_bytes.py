@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-_MARKS = (b"%PDF-", b"\xff\xd8\xff", b"\x89PNG\r\n", b"II*\x00", b"MM\x00*")
-"""PDF, JPEG, PNG, TIFF in both orders of bytes."""
+_MARKS = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"II*\x00", b"MM\x00*")
+"""JPEG, PNG, TIFF in both orders of bytes."""
 
 
 def is_document(content: bytes) -> bool:

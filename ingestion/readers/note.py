@@ -48,12 +48,12 @@ class NoteReader(PdfReader):
         patient = f"patient:note-{hashlib.blake2b(passage.document.encode(), digest_size=8).hexdigest()}"
         yield Entity(patient, ("Patient",), passage.document, {}, passage.document, "text")
         for extractor in self.extractors:
-            if not isinstance(extractor, ConceptExtractor):
-                if self.identifiers:
-                    yield replace(extractor.source, document=passage.document)
-                    yield from extractor.records(passage)
+            if not (self.identifiers or isinstance(extractor, ConceptExtractor)):
                 continue
             yield replace(extractor.source, document=passage.document)
+            if not isinstance(extractor, ConceptExtractor):
+                yield from extractor.records(passage)
+                continue
             findings = extractor.findings(passage)
             there = {found.concept for found in findings if found.status == "present"}
             for found in findings:
